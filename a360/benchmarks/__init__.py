@@ -1,0 +1,16 @@
+"""The catalogue of benchmarks: rows, the lock of what they resolve to, and nothing that computes."""
+
+from a360.benchmarks.benchmark import Benchmark, Headline, Macro
+from a360.benchmarks.catalogue import CATALOGUE, UnknownBenchmark, find_benchmark
+from a360.benchmarks.lock import load_lock, locked_task_hash
+
+__all__ = [
+    "CATALOGUE",
+    "Benchmark",
+    "Headline",
+    "Macro",
+    "UnknownBenchmark",
+    "find_benchmark",
+    "load_lock",
+    "locked_task_hash",
+]

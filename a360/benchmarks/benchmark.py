@@ -1,0 +1,59 @@
+"""What a row of the catalogue says."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from a360.records import Aggregation, Direction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headline:
+    """Which of a result's metrics stands for the benchmark."""
+
+    metric: str
+    filter: str = "none"
+    aggregation: Aggregation = "item"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Macro:
+    """An unweighted mean of a metric over tasks; ``subset`` None is the mean over all of them."""
+
+    subset: str | None
+    tasks: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """One benchmark: data only. Adding a benchmark is adding a row."""
+
+    id: str
+    version: int = 1
+    title: str
+    kind: Literal["downstream", "perplexity"] = "downstream"
+    evaluator: Literal["harness"] = "harness"
+    task: str
+    """lm-eval's task or group."""
+    shots: int | None
+    """None where the task pins its own number or has none."""
+    data: tuple[str, ...]
+    """Places in the mirror: a hub repository, or a folder of one."""
+    headline: Headline
+    direction: Direction = "higher"
+    """Direction of the headline."""
+    chance: float | None = None
+    macro_metric: str | None = None
+    """Metric of which ``macros`` are means."""
+    macros: tuple[Macro, ...] = ()
+    pooled: bool = False
+    """Perplexity of a group: pooled over the items of all its tasks."""
+    cost: float
+    """Thousand prompt tokens of one evaluation of the full data, roughly; orders work, never a key."""
+    source: str
+    """Link to the data or paper."""
+    stand_in: bool = False
+    """Served by the project's own rows under a ``demo-`` id."""
+
+    def demo(self, *, cost: float = 100.0) -> "Benchmark":
+        """The row's twin on the project's own rows: the same task under a ``demo-`` id."""
+        return replace(self, id=f"demo-{self.id}", title=f"{self.title} (demo rows)", stand_in=True, cost=cost)

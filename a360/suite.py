@@ -1,0 +1,208 @@
+"""One YAML file -> a ``Suite``, validated whole before anything is listed, pulled or loaded.
+
+A suite names a training run, where its checkpoints, data and results are, and the benchmarks. Command-line
+flags only choose a suite, an id or a directory.
+"""
+
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from a360.benchmarks import CATALOGUE, UnknownBenchmark, find_benchmark
+from a360.errors import ConfigError
+from a360.records import Naming, Record
+from a360.storage import StoreSettings
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+
+
+class ModelSection(Record):
+    """The training run: where its checkpoints are and how they are loaded."""
+
+    name: Name
+    root: str
+    """URI of the checkpoint root; a path is relative to the suite's file."""
+    s3: StoreSettings = StoreSettings()
+    naming: Naming
+    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    softmax_dtype: Literal["float32"] | None = "float32"
+    max_length: int | None = Field(default=None, ge=2)
+    add_bos_token: bool | None = None
+
+
+class StoreSection(Record):
+    """Where results live."""
+
+    uri: str
+    s3: StoreSettings = StoreSettings()
+    single_writer: bool = False
+    """Allows a store without conditional put: then only one process may commit."""
+
+
+class DataSection(Record):
+    """The mirror of the benchmarks' data sets."""
+
+    mirror: str
+    s3: StoreSettings = StoreSettings()
+
+
+class BenchmarkChoice(Record):
+    """One benchmark of the suite; a plain id in YAML is the same as ``{id: …}``."""
+
+    id: str
+    limit: int | None = Field(default=None, ge=1)
+    """Only the first documents of every task: another protocol, for trying things out."""
+
+
+class RunSection(Record):
+    """How work is carried out; none of it changes a key."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    batch_size: int = Field(default=8, ge=1)
+    workers: int = Field(default=1, ge=1)
+    threads: int | None = Field(default=None, ge=1)
+    """Torch threads of one worker; by default the cores divided by the workers."""
+    recycle_pairs: int = Field(default=200, ge=1)
+    """A worker process is replaced after so many pairs."""
+    worker_memory_gib: float = Field(default=64.0, gt=0)
+    """A worker process that has grown beyond this is replaced after its group."""
+    pairs_per_group: int | Literal["all"] = 1
+    """Pairs of one checkpoint that share a process and a loaded model."""
+    journal_seconds: float = Field(default=60.0, gt=0)
+    journal_requests: int = Field(default=2000, ge=1)
+    cache_dir: str = "cache"
+    cache_gib: float = Field(default=100.0, gt=0)
+
+
+class SweepSection(Record):
+    """Bounds of one sweep."""
+
+    max_pairs: int | None = Field(default=None, ge=1)
+    order: Literal["newest-first", "oldest-first"] = "oldest-first"
+
+
+class PublishSection(Record):
+    """Where publications go."""
+
+    directory: str = "report"
+    project: str | None = None
+    """W&B project of the offline runs; by default the model's name."""
+
+
+def _as_choice(value: object) -> object:
+    return {"id": value} if isinstance(value, str) else value
+
+
+class Suite(Record):
+    """Everything that one sweep needs."""
+
+    schema_name: Literal["a360.suite/1"] = Field(default="a360.suite/1", alias="schema")
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
+    model: ModelSection
+    store: StoreSection
+    data: DataSection
+    benchmarks: tuple[Annotated[BenchmarkChoice, BeforeValidator(_as_choice)], ...] = Field(min_length=1)
+    max_truncated: float = Field(default=1.0, ge=0, le=1)
+    """A result with a larger part of its prompts truncated is shown as not applicable."""
+    run: RunSection = RunSection()
+    sweep: SweepSection = SweepSection()
+    publish: PublishSection = PublishSection()
+
+    @model_validator(mode="after")
+    def _benchmarks_exist(self) -> Self:
+        seen: set[str] = set()
+        for choice in self.benchmarks:
+            try:
+                find_benchmark(choice.id)
+            except UnknownBenchmark as error:
+                raise ValueError(str(error)) from None
+            if choice.id in seen:
+                raise ValueError(f"benchmark {choice.id!r} is named twice")
+            seen.add(choice.id)
+        return self
+
+
+def load_suite(name: str) -> Suite:
+    """The suite of a YAML file, or of a suite that ships with a360 by its name.
+
+    Paths in the file are taken relative to the file (the working directory for a shipped suite).
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or does not validate; every fault is named.
+    """
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
+        return parse_suite(_read_file(path), where=str(path), base_dir=path.resolve().parent)
+    if name in shipped_suites():
+        return parse_suite(shipped_suite_text(name), where=f"shipped suite {name}", base_dir=Path.cwd())
+    shipped = ", ".join(shipped_suites())
+    raise ConfigError(
+        f"no suite {name!r}: expected a YAML file or one of: {shipped}", hint="a360 suites lists the shipped suites."
+    )
+
+
+def parse_suite(text: str, *, where: str, base_dir: Path) -> Suite:
+    """The suite of a YAML text, with relative paths made absolute.
+
+    Raises:
+        ConfigError: see ``load_suite``.
+    """
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"suite is not YAML: {where}: {error}", hint="Check indentation and quotes.") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"suite is not a mapping: {where}: found {type(document).__name__}, expected keys such as name")
+    try:
+        suite = Suite.model_validate(document)
+    except ValidationError as error:
+        faults = "\n".join(f"  {'.'.join(map(str, e['loc'])) or 'suite'}: {e['msg']}" for e in error.errors())
+        raise ConfigError(
+            f"suite is not valid: {where}:\n{faults}", hint="a360 suites schema prints the JSON Schema of a suite."
+        ) from None
+    return _absolute(suite, base_dir)
+
+
+def shipped_suites() -> tuple[str, ...]:
+    """The names of the suites in the package, sorted."""
+    folder = resources.files("a360") / "suites"
+    return tuple(sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml")))
+
+
+def shipped_suite_text(name: str) -> str:
+    """The YAML text of a shipped suite."""
+    return (resources.files("a360") / "suites" / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def _read_file(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"suite cannot be read: {path}: {error}", hint="Give the path of a YAML file.") from None
+
+
+def _absolute(suite: Suite, base_dir: Path) -> Suite:
+    def resolve(uri: str) -> str:
+        return uri if "://" in uri else str((base_dir / Path(uri).expanduser()).resolve())
+
+    changes = {
+        "model": suite.model.model_copy(update={"root": resolve(suite.model.root)}),
+        "store": suite.store.model_copy(update={"uri": resolve(suite.store.uri)}),
+        "data": suite.data.model_copy(update={"mirror": resolve(suite.data.mirror)}),
+        "run": suite.run.model_copy(update={"cache_dir": resolve(suite.run.cache_dir)}),
+        "publish": suite.publish.model_copy(update={"directory": resolve(suite.publish.directory)}),
+    }
+    return suite.model_copy(update=changes)
+
+
+def suite_schema() -> dict[str, object]:
+    """The JSON Schema of a suite, with the known benchmark ids as an enumeration."""
+    schema = Suite.model_json_schema(by_alias=True)
+    choice = schema["$defs"]["BenchmarkChoice"]
+    choice["properties"]["id"]["enum"] = sorted(CATALOGUE)
+    items = schema["properties"]["benchmarks"]["items"]
+    schema["properties"]["benchmarks"]["items"] = {"anyOf": [items, {"type": "string", "enum": sorted(CATALOGUE)}]}
+    return schema

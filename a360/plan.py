@@ -1,0 +1,172 @@
+"""Checkpoints × benchmarks − committed keys -> an immutable plan. Pure: no store, no clock, no lm-eval.
+
+Cron, retry, resubmit and resume are this one function called again.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from a360.benchmarks import find_benchmark, locked_task_hash
+from a360.datasets.mirror import MirrorManifest, data_revision
+from a360.errors import ConfigError, MissingError
+from a360.identity import SUPPORTED_VERSIONS, generation_key, hash_value, result_key
+from a360.records import Cell, Checkpoint, Discovery, Failure, Grading, Plan, Protocol
+from a360.results.places import CommitName
+from a360.suite import BenchmarkChoice, ModelSection, Suite
+
+SEEDS = {"random": 0, "numpy": 1234, "torch": 1234, "fewshot": 1234}
+"""lm-eval's own defaults, so that its command line gives the same prompts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocols:
+    """The protocol of every benchmark of a suite, or why it has none."""
+
+    protocols: dict[str, Protocol]
+    unavailable: dict[str, str] = field(default_factory=dict)
+    gradings: dict[str, Grading] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What the store already holds for a model."""
+
+    commits: Collection[CommitName] = frozenset()
+    failures: Mapping[CommitName, Failure] = field(default_factory=dict)
+
+
+def build_protocols(suite: Suite, manifest: MirrorManifest) -> Protocols:
+    """The protocols of a suite on a mirror; a benchmark whose data the mirror lacks is unavailable.
+
+    Raises:
+        ConfigError: the mirror holds stand-in rows and the suite wants a real benchmark, or a task is not locked.
+    """
+    protocols, unavailable = {}, {}
+    for choice in suite.benchmarks:
+        benchmark = find_benchmark(choice.id)
+        if manifest.stand_in and not benchmark.stand_in:
+            raise ConfigError(
+                f"mirror holds stand-in rows: benchmark {choice.id} of suite {suite.name} expects the real data set",
+                hint=f"Use a mirror of {', '.join(benchmark.data)}, or the benchmark demo-{choice.id}.",
+            )
+        try:
+            revision = data_revision(manifest, benchmark.data)
+        except MissingError as error:
+            unavailable[choice.id] = f"data missing: {error.message}"
+            continue
+        protocols[choice.id] = _protocol(suite.model, choice, locked_task_hash(benchmark), revision)
+    return Protocols(protocols=protocols, unavailable=unavailable)
+
+
+def _protocol(model: ModelSection, choice: BenchmarkChoice, task_hash: str, revision: str) -> Protocol:
+    benchmark = find_benchmark(choice.id)
+    return Protocol(
+        benchmark=benchmark.id,
+        benchmark_version=benchmark.version,
+        task_hash=task_hash,
+        data_revision=revision,
+        shots=benchmark.shots,
+        seeds=SEEDS,
+        limit=choice.limit,
+        decoding={},
+        max_length=model.max_length,
+        dtype=model.dtype,
+        softmax_dtype=model.softmax_dtype,
+        chat_template=None,
+        tokenizer=None,
+        add_bos_token=model.add_bos_token,
+        truncation_side="left",
+    )
+
+
+def make_plan(
+    suite: Suite,
+    discovery: Discovery,
+    protocols: Protocols,
+    history: History,
+    *,
+    environment: str,
+    retry_failed: bool = False,
+) -> Plan:
+    """The plan of what is still to be done.
+
+    ``environment`` is this evaluator's image digest or package set: a pair that failed with exit
+    code 3 in the same environment is not tried again unless ``retry_failed``.
+    """
+    benchmarks = tuple(choice.id for choice in suite.benchmarks)
+    cells = [
+        _cell(checkpoint, benchmark, protocols, history, None if retry_failed else environment)
+        for checkpoint in discovery.checkpoints
+        for benchmark in benchmarks
+    ]
+    cells += [
+        Cell(checkpoint=left_out.id, benchmark=benchmark, state=left_out.state, reason=left_out.reason)
+        for left_out in discovery.quarantined
+        for benchmark in benchmarks
+    ]
+    content = {
+        "suite": suite.name,
+        "model": suite.model.name,
+        "benchmarks": benchmarks,
+        "checkpoints": discovery.checkpoints,
+        "quarantined": discovery.quarantined,
+        "protocols": protocols.protocols,
+        "gradings": protocols.gradings,
+        "cells": tuple(cells),
+        "groups": _groups(suite, cells),
+    }
+    unnamed = Plan.model_validate({"id": "", **content})
+    return unnamed.model_copy(update={"id": hash_value(unnamed)})
+
+
+def _cell(
+    checkpoint: Checkpoint, benchmark: str, protocols: Protocols, history: History, environment: str | None
+) -> Cell:
+    protocol = protocols.protocols.get(benchmark)
+    if protocol is None:
+        reason = protocols.unavailable[benchmark]
+        return Cell(checkpoint=checkpoint.id, benchmark=benchmark, state="missing", reason=reason)
+    grading = protocols.gradings.get(benchmark)
+    state, reason = "missing", None
+    for version in SUPPORTED_VERSIONS:
+        generation = generation_key(checkpoint.digest, protocol, version)
+        name = CommitName(benchmark, checkpoint.id, result_key(generation, grading, version))
+        if name in history.commits:
+            return _keyed(name, generation, "done", None)
+    generation = generation_key(checkpoint.digest, protocol)
+    name = CommitName(benchmark, checkpoint.id, result_key(generation, grading))
+    failure = history.failures.get(name)
+    if failure and failure.exit_code == 3 and failure.environment == environment:
+        state, reason = "failed", f"failed before: {failure.error}"
+    return _keyed(name, generation, state, reason)
+
+
+def _keyed(name: CommitName, generation: str, state: str, reason: str | None) -> Cell:
+    return Cell.model_validate(
+        {**name._asdict(), "generation_key": generation, "state": state, "reason": reason}
+    )
+
+
+def _groups(suite: Suite, cells: list[Cell]) -> tuple[tuple[str, ...], ...]:
+    """Pair ids to run, oldest or newest checkpoint first, cheap benchmarks first, bounded by the sweep."""
+    wanted = [cell for cell in cells if cell.state == "missing" and cell.key]
+    by_checkpoint = [
+        sorted(group, key=lambda cell: find_benchmark(cell.benchmark).cost)
+        for _, group in groupby(wanted, key=lambda cell: cell.checkpoint)
+    ]
+    if suite.sweep.order == "newest-first":
+        by_checkpoint.reverse()
+    left = suite.sweep.max_pairs or len(wanted)
+    groups = []
+    for pairs in by_checkpoint:
+        pairs, left = pairs[:left], left - len(pairs[:left])
+        size = len(pairs) if suite.run.pairs_per_group == "all" else suite.run.pairs_per_group
+        ids = [pair_id(cell.checkpoint, cell.benchmark) for cell in pairs]
+        groups += [tuple(ids[i : i + size]) for i in range(0, len(ids), size)] if size else []
+    return tuple(groups)
+
+
+def pair_id(checkpoint: str, benchmark: str) -> str:
+    """The id of a pair in a plan."""
+    return f"{checkpoint}/{benchmark}"

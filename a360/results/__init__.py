@@ -1,0 +1,1 @@
+"""Results in the store: places, journal, commits, failures, collecting and the index."""

@@ -1,0 +1,122 @@
+"""Reads what was committed: names by LIST alone, documents in parallel, through the index where it helps."""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from a360.errors import DataError, MissingError
+from a360.identity import canonical_json
+from a360.records import Failure, Plan, Result
+from a360.results.places import (
+    CommitName,
+    commit_place,
+    commits_prefix,
+    failures_prefix,
+    index_place,
+    parse_commit,
+    parse_failure,
+    plan_place,
+)
+from a360.storage import Store
+
+_THREADS = 16
+R = TypeVar("R", Plan, Result, Failure)
+
+
+def list_commits(store: Store, model: str) -> dict[CommitName, str]:
+    """Every committed (benchmark, checkpoint, key) -> version of its marker; reads no document."""
+    commits = {}
+    for entry in store.list(commits_prefix(model)):
+        name = parse_commit(model, entry.key)
+        if name:
+            commits[name] = entry.version
+    return commits
+
+
+def read_failures(store: Store, model: str) -> dict[CommitName, Failure]:
+    """The newest failure of every pair that has one."""
+    newest: dict[CommitName, tuple[float, str]] = {}
+    for entry in store.list(failures_prefix(model)):
+        parsed = parse_failure(model, entry.key)
+        if parsed:
+            newest[parsed[0]] = max(newest.get(parsed[0], (0.0, "")), (entry.modified, entry.key))
+    places = [place for _, place in newest.values()]
+    with ThreadPoolExecutor(max_workers=_THREADS) as pool:
+        documents = pool.map(store.read, places)
+    return {name: _parse(Failure, d, p) for name, d, p in zip(newest, documents, places, strict=True)}
+
+
+def read_plan(store: Store, plan_id: str) -> Plan:
+    """A stored plan.
+
+    Raises:
+        DataError: there is no such plan, or it is damaged.
+    """
+    place = plan_place(plan_id)
+    try:
+        data = store.read(place)
+    except MissingError:
+        raise DataError(
+            f"no plan {plan_id}: expected it at {place} in {store.uri}", hint="a360 plan writes it."
+        ) from None
+    return _parse(Plan, data, place)
+
+
+def read_results(store: Store, model: str, names: Iterable[CommitName]) -> tuple[Result, ...]:
+    """The results of the given names, in their order, without ``raw``; refreshes the index on the way.
+
+    The index only saves reading: losing it, or two processes writing it at once, changes nothing.
+    """
+    commits = list_commits(store, model)
+    wanted = [name for name in names if name in commits]
+    indexed = _read_index(store, model)
+    stale = [name for name in wanted if (str(commit_place(model, name)), commits[name]) not in indexed]
+    places = [commit_place(model, name) for name in stale]
+    with ThreadPoolExecutor(max_workers=_THREADS) as pool:
+        documents = list(pool.map(store.read, places))
+    for name, place, data in zip(stale, places, documents, strict=True):
+        result = _parse(Result, data, place).model_copy(update={"raw": {}})
+        indexed[place, commits[name]] = canonical_json(result)
+    if stale:
+        live = {(commit_place(model, name), version) for name, version in commits.items()}
+        _write_index(store, model, {key: text for key, text in indexed.items() if key in live})
+    return tuple(
+        _parse(Result, indexed[commit_place(model, name), commits[name]].encode(), str(name)) for name in wanted
+    )
+
+
+_INDEX_SCHEMA = pa.schema(
+    [("place", pa.string()), ("version", pa.string()), ("document", pa.string())], metadata={"schema": "a360.index/1"}
+)
+
+
+def _read_index(store: Store, model: str) -> dict[tuple[str, str], str]:
+    try:
+        table = pq.read_table(pa.BufferReader(store.read(index_place(model))), schema=_INDEX_SCHEMA)
+    except (MissingError, pa.ArrowInvalid, pa.ArrowTypeError):
+        # A cache: absent or from another version means rebuilding it.
+        return {}
+    return {(row["place"], row["version"]): row["document"] for row in table.to_pylist()}
+
+
+def _write_index(store: Store, model: str, indexed: dict[tuple[str, str], str]) -> None:
+    rows = sorted((place, version, document) for (place, version), document in indexed.items())
+    columns = list(zip(*rows, strict=True)) if rows else [(), (), ()]
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table([pa.array(c, pa.string()) for c in columns], schema=_INDEX_SCHEMA), sink, compression="zstd")
+    store.write(index_place(model), bytes(sink.getvalue()))
+
+
+def _parse(kind: type[R], data: bytes, place: str) -> R:
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        raise DataError(
+            f"document is damaged: {place}: expected a {kind.__name__}: {error.error_count()} faults, first "
+            f"{error.errors()[0]['loc']}: {error.errors()[0]['msg']}",
+            hint="Delete it and plan again: it is then made anew.",
+        ) from None

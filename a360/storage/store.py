@@ -31,8 +31,10 @@ class StoreSettings(Record):
 
 
 class Store(Protocol):
-    """Six verbs. Errors: ConfigError for 401, 403 and a missing bucket, MissingError for a missing
-    object, TransientError for everything that may pass (5xx, throttling, network, disk full).
+    """Six verbs.
+
+    Errors: ConfigError for 401, 403 and a missing bucket, MissingError for a missing object,
+    TransientError for everything that may pass (5xx, throttling, network, disk full).
     """
 
     uri: str
@@ -50,8 +52,9 @@ class Store(Protocol):
         """Puts the object, replacing an older one in one step: readers see the old or the new."""
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """True when this call created the object, False when it existed: of many callers exactly one
-        gets True. A reader never sees a part of the data.
+        """True when this call created the object, False when it existed.
+
+        Of many callers exactly one gets True. A reader never sees a part of the data.
         """
 
     def pull_tree(self, keys: Sequence[str], target_dir: Path) -> int:

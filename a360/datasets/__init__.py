@@ -1,0 +1,1 @@
+"""Data sets as files with known contents, so that evaluation needs no network."""

@@ -1,0 +1,74 @@
+# `make` lists the targets. Python 3.11 or newer and make are all that a machine needs.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PY := build/venv/bin/python
+KILLS ?= 30
+DEMO_DIR ?= build/demo
+
+# The dependencies live in ${A360_CACHE:-~/.cache/a360}, shared by checkouts that need the same ones.
+# A360_ENV=DIR takes an environment that already has them.
+
+##@ Use it
+
+setup: ## Create build/venv (dependencies come from a cache outside the checkout)
+	@for python in $(PYTHON) python3.11 python3; do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    exec "$$python" .ci/environment.py; fi; \
+	done; \
+	echo "a360: found no Python 3.11 or newer as python3.11 or python3" >&2; \
+	echo "hint: make PYTHON=/path/to/python3.11 $(or $(MAKECMDGOALS),setup)" >&2; exit 2
+
+demo: setup ## Train a small model, evaluate its checkpoints, publish the report
+	@build/venv/bin/a360 demo --dir $(DEMO_DIR)
+
+##@ Develop
+
+format: setup ## Format the code and apply safe fixes
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+lint: setup ## Check format and lint rules
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+
+types: setup ## Check types, strictly
+	$(PY) -m mypy
+
+test: setup ## Unit and integration tests
+	$(PY) -m pytest -m "not equality and not kills"
+
+test-unit: setup ## Unit tests only: no server, no model, seconds
+	$(PY) -m pytest tests/unit
+
+test-integration: setup ## Integration tests only: S3 servers, lm-eval, W&B offline, a browser
+	$(PY) -m pytest tests/integration -m "not equality and not kills"
+
+##@ Prove it
+
+mutants: setup ## Break the code line by line: each change must fail the test that is named for it
+	$(PY) tests/mutants/run.py $(MUTANTS)
+
+golden: setup ## Rewrite the golden files after a deliberate change
+	A360_GOLDEN=write $(PY) -m pytest -m golden
+
+check-golden: setup ## Compare with the golden files
+	$(PY) -m pytest -m golden
+
+ci: ## Everything that has to hold before a change is merged
+	@.ci/stages setup tools lint types test
+
+tools: ## Install Chromium and build versitygw where that is possible here
+	@.ci/tools
+
+clean: ## Remove what was built here; the shared environments stay
+	rm -rf build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup demo format lint types test test-unit test-integration mutants golden check-golden ci tools clean help

@@ -1,4 +1,4 @@
-"""Checkpoints × benchmarks − committed keys -> an immutable plan. Pure: no store, no clock, no lm-eval.
+"""Checkpoints times benchmarks, minus what is committed: an immutable plan. Pure: no store, no clock.
 
 Cron, retry, resubmit and resume are this one function called again.
 """
@@ -11,7 +11,7 @@ from a360.benchmarks import find_benchmark, locked_task_hash
 from a360.datasets.mirror import MirrorManifest, data_revision
 from a360.errors import ConfigError, MissingError
 from a360.identity import SUPPORTED_VERSIONS, generation_key, hash_value, result_key
-from a360.records import Cell, Checkpoint, Discovery, Failure, Grading, Plan, Protocol
+from a360.records import Cell, CellState, Checkpoint, Discovery, Failure, Grading, Plan, Protocol
 from a360.results.places import CommitName
 from a360.suite import BenchmarkChoice, ModelSection, Suite
 
@@ -40,14 +40,14 @@ def build_protocols(suite: Suite, manifest: MirrorManifest) -> Protocols:
     """The protocols of a suite on a mirror; a benchmark whose data the mirror lacks is unavailable.
 
     Raises:
-        ConfigError: the mirror holds stand-in rows and the suite wants a real benchmark, or a task is not locked.
+        ConfigError: the mirror holds stand-in rows for a real benchmark, or a task is not locked.
     """
     protocols, unavailable = {}, {}
     for choice in suite.benchmarks:
         benchmark = find_benchmark(choice.id)
         if manifest.stand_in and not benchmark.stand_in:
             raise ConfigError(
-                f"mirror holds stand-in rows: benchmark {choice.id} of suite {suite.name} expects the real data set",
+                f"mirror holds stand-in rows: benchmark {choice.id} of suite {suite.name} expects real data",
                 hint=f"Use a mirror of {', '.join(benchmark.data)}, or the benchmark demo-{choice.id}.",
             )
         try:
@@ -128,7 +128,6 @@ def _cell(
         reason = protocols.unavailable[benchmark]
         return Cell(checkpoint=checkpoint.id, benchmark=benchmark, state="missing", reason=reason)
     grading = protocols.gradings.get(benchmark)
-    state, reason = "missing", None
     for version in SUPPORTED_VERSIONS:
         generation = generation_key(checkpoint.digest, protocol, version)
         name = CommitName(benchmark, checkpoint.id, result_key(generation, grading, version))
@@ -138,11 +137,11 @@ def _cell(
     name = CommitName(benchmark, checkpoint.id, result_key(generation, grading))
     failure = history.failures.get(name)
     if failure and failure.exit_code == 3 and failure.environment == environment:
-        state, reason = "failed", f"failed before: {failure.error}"
-    return _keyed(name, generation, state, reason)
+        return _keyed(name, generation, "failed", f"failed before: {failure.error}")
+    return _keyed(name, generation, "missing", None)
 
 
-def _keyed(name: CommitName, generation: str, state: str, reason: str | None) -> Cell:
+def _keyed(name: CommitName, generation: str, state: CellState, reason: str | None) -> Cell:
     return Cell.model_validate(
         {**name._asdict(), "generation_key": generation, "state": state, "reason": reason}
     )

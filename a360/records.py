@@ -68,6 +68,13 @@ class Checkpoint(Record):
     fingerprint: str
     files: tuple[CheckpointFile, ...]
 
+    @property
+    def tokenizer_files(self) -> tuple[CheckpointFile, ...]:
+        """The files that define the tokenizer."""
+        model = ("config.json", "generation_config.json")
+        weights = (".safetensors", ".bin", ".index.json")
+        return tuple(f for f in self.files if f.name not in model and not f.name.endswith(weights))
+
 
 class Quarantine(Record):
     """A checkpoint that is not evaluated, and why."""

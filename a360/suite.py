@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from a360.benchmarks import CATALOGUE, UnknownBenchmark, find_benchmark
+from a360.benchmarks import CATALOGUE, UnknownBenchmarkError, find_benchmark
 from a360.errors import ConfigError
 from a360.records import Naming, Record
 from a360.storage import StoreSettings
@@ -117,7 +117,7 @@ class Suite(Record):
         for choice in self.benchmarks:
             try:
                 find_benchmark(choice.id)
-            except UnknownBenchmark as error:
+            except UnknownBenchmarkError as error:
                 raise ValueError(str(error)) from None
             if choice.id in seen:
                 raise ValueError(f"benchmark {choice.id!r} is named twice")
@@ -140,7 +140,8 @@ def load_suite(name: str) -> Suite:
         return parse_suite(shipped_suite_text(name), where=f"shipped suite {name}", base_dir=Path.cwd())
     shipped = ", ".join(shipped_suites())
     raise ConfigError(
-        f"no suite {name!r}: expected a YAML file or one of: {shipped}", hint="a360 suites lists the shipped suites."
+        f"no suite {name!r}: expected a YAML file or one of: {shipped}",
+        hint="a360 suites lists the shipped suites.",
     )
 
 
@@ -153,15 +154,20 @@ def parse_suite(text: str, *, where: str, base_dir: Path) -> Suite:
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"suite is not YAML: {where}: {error}", hint="Check indentation and quotes.") from None
+        raise ConfigError(
+            f"suite is not YAML: {where}: {error}", hint="Check indentation and quotes."
+        ) from None
     if not isinstance(document, dict):
-        raise ConfigError(f"suite is not a mapping: {where}: found {type(document).__name__}, expected keys such as name")
+        raise ConfigError(
+            f"suite is not a mapping: {where}: found {type(document).__name__}, expected keys such as name"
+        )
     try:
         suite = Suite.model_validate(document)
     except ValidationError as error:
         faults = "\n".join(f"  {'.'.join(map(str, e['loc'])) or 'suite'}: {e['msg']}" for e in error.errors())
         raise ConfigError(
-            f"suite is not valid: {where}:\n{faults}", hint="a360 suites schema prints the JSON Schema of a suite."
+            f"suite is not valid: {where}:\n{faults}",
+            hint="a360 suites schema prints the JSON Schema of a suite.",
         ) from None
     return _absolute(suite, base_dir)
 
@@ -169,7 +175,9 @@ def parse_suite(text: str, *, where: str, base_dir: Path) -> Suite:
 def shipped_suites() -> tuple[str, ...]:
     """The names of the suites in the package, sorted."""
     folder = resources.files("a360") / "suites"
-    return tuple(sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml")))
+    return tuple(
+        sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
+    )
 
 
 def shipped_suite_text(name: str) -> str:
@@ -181,7 +189,9 @@ def _read_file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"suite cannot be read: {path}: {error}", hint="Give the path of a YAML file.") from None
+        raise ConfigError(
+            f"suite cannot be read: {path}: {error}", hint="Give the path of a YAML file."
+        ) from None
 
 
 def _absolute(suite: Suite, base_dir: Path) -> Suite:
@@ -204,5 +214,7 @@ def suite_schema() -> dict[str, object]:
     choice = schema["$defs"]["BenchmarkChoice"]
     choice["properties"]["id"]["enum"] = sorted(CATALOGUE)
     items = schema["properties"]["benchmarks"]["items"]
-    schema["properties"]["benchmarks"]["items"] = {"anyOf": [items, {"type": "string", "enum": sorted(CATALOGUE)}]}
+    schema["properties"]["benchmarks"]["items"] = {
+        "anyOf": [items, {"type": "string", "enum": sorted(CATALOGUE)}]
+    }
     return schema

@@ -1,7 +1,7 @@
 """The catalogue of benchmarks: rows, the lock of what they resolve to, and nothing that computes."""
 
 from a360.benchmarks.benchmark import Benchmark, Headline, Macro
-from a360.benchmarks.catalogue import CATALOGUE, UnknownBenchmark, find_benchmark
+from a360.benchmarks.catalogue import CATALOGUE, UnknownBenchmarkError, find_benchmark
 from a360.benchmarks.lock import load_lock, locked_task_hash
 
 __all__ = [
@@ -9,7 +9,7 @@ __all__ = [
     "Benchmark",
     "Headline",
     "Macro",
-    "UnknownBenchmark",
+    "UnknownBenchmarkError",
     "find_benchmark",
     "load_lock",
     "locked_task_hash",

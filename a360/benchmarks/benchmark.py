@@ -56,4 +56,6 @@ class Benchmark:
 
     def demo(self, *, cost: float = 100.0) -> "Benchmark":
         """The row's twin on the project's own rows: the same task under a ``demo-`` id."""
-        return replace(self, id=f"demo-{self.id}", title=f"{self.title} (demo rows)", stand_in=True, cost=cost)
+        return replace(
+            self, id=f"demo-{self.id}", title=f"{self.title} (demo rows)", stand_in=True, cost=cost
+        )

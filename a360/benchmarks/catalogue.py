@@ -8,7 +8,7 @@ from a360.benchmarks.mmlu import mmlu_macros
 HUB = "https://huggingface.co/datasets/"
 
 
-class UnknownBenchmark(LookupError):
+class UnknownBenchmarkError(LookupError):
     """An id that the catalogue does not have; the message names the nearest ones."""
 
 
@@ -118,10 +118,10 @@ def find_benchmark(benchmark_id: str) -> Benchmark:
     """The row of an id.
 
     Raises:
-        UnknownBenchmark: with the nearest ids in its message.
+        UnknownBenchmarkError: with the nearest ids in its message.
     """
     if benchmark_id in CATALOGUE:
         return CATALOGUE[benchmark_id]
     near = difflib.get_close_matches(benchmark_id, CATALOGUE, n=3, cutoff=0.4)
     guess = f"did you mean {' or '.join(near)}?" if near else "a360 suites benchmarks lists them"
-    raise UnknownBenchmark(f"unknown benchmark {benchmark_id!r}: {guess}")
+    raise UnknownBenchmarkError(f"unknown benchmark {benchmark_id!r}: {guess}")

@@ -30,6 +30,6 @@ def locked_task_hash(benchmark: Benchmark) -> str:
         return load_lock()[benchmark.task]
     except KeyError:
         raise ConfigError(
-            f"benchmark {benchmark.id} has no lock entry: task {benchmark.task!r} is not in benchmarks/lock.json",
+            f"benchmark {benchmark.id} has no lock entry: task {benchmark.task!r} is not in lock.json",
             hint="Run: make lock",
         ) from None

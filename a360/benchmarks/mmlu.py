@@ -43,7 +43,10 @@ SUBJECTS: tuple[str, ...] = tuple(sorted(subject for subjects in GROUPS.values()
 
 
 def mmlu_macros() -> tuple[Macro, ...]:
-    """The mean over all 57 subjects (the headline of the original curves) and over each of the 11 groups."""
-    whole = Macro(subset=None, tasks=tuple(f"mmlu_{subject}" for subject in SUBJECTS))
-    groups = (Macro(subset=name, tasks=tuple(f"mmlu_{s}" for s in subjects)) for name, subjects in GROUPS.items())
-    return (whole, *groups)
+    """The mean over all 57 subjects, the headline of the original curves, and over each of the 11 groups."""
+    whole = Macro(subset=None, tasks=_tasks(SUBJECTS))
+    return (whole, *(Macro(subset=name, tasks=_tasks(subjects)) for name, subjects in GROUPS.items()))
+
+
+def _tasks(subjects: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"mmlu_{subject}" for subject in subjects)

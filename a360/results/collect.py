@@ -29,7 +29,7 @@ class Collected:
 def collect_results(store: Store, plan: Plan, *, max_truncated: float = 1.0) -> Collected:
     """The committed results of a plan's cells and the state of each cell now.
 
-    A cell whose result had more than ``max_truncated`` of its prompts cut is not applicable; its result is left out.
+    A cell whose result had more than ``max_truncated`` of its prompts cut is not applicable, and left out.
     """
     commits = list_commits(store, plan.model)
     names = [_name(cell) for cell in plan.cells if cell.key]
@@ -46,7 +46,9 @@ def collect_results(store: Store, plan: Plan, *, max_truncated: float = 1.0) -> 
         elif failure is not None:
             cell = cell.model_copy(update={"state": "failed", "reason": failure.error})
         elif cell.state == "done":
-            cell = cell.model_copy(update={"state": "missing", "reason": "its commit is no longer in the store"})
+            cell = cell.model_copy(
+                update={"state": "missing", "reason": "its commit is no longer in the store"}
+            )
         coverage.append(cell)
     return Collected(plan=plan, results=tuple(results), coverage=tuple(coverage))
 
@@ -55,7 +57,8 @@ def _done(cell: Cell, result: Result, max_truncated: float) -> tuple[Cell, bool]
     part = result.truncated_prompts / result.prompts if result.prompts else 0.0
     if part <= max_truncated:
         return cell.model_copy(update={"state": "done", "reason": None}), True
-    reason = f"{result.truncated_prompts} of {result.prompts} prompts truncated, the suite allows {max_truncated:.0%}"
+    cut = f"{result.truncated_prompts} of {result.prompts} prompts truncated"
+    reason = f"{cut}, the suite allows {max_truncated:.0%}"
     return cell.model_copy(update={"state": "not applicable", "reason": reason}), False
 
 

@@ -41,7 +41,9 @@ def commit_result(store: Store, result: Result) -> bool:
         data = canonical_json(result).encode()
     name = CommitName(result.benchmark, result.checkpoint, result.key)
     if len(data) > MARKER_LIMIT_BYTES:
-        raise DataError(f"result is too large: {name}: found {len(data)} bytes, expected at most {MARKER_LIMIT_BYTES}")
+        raise DataError(
+            f"result is too large: {name}: found {len(data)} bytes, expected at most {MARKER_LIMIT_BYTES}"
+        )
     return store.put_if_absent(commit_place(result.model, name), data)
 
 
@@ -67,7 +69,7 @@ def require_conditional_put(store: Store, *, single_writer: bool) -> bool:
     honoured = probe_conditional_put(store)
     if not honoured and not single_writer:
         raise ConfigError(
-            f"store ignores conditional put: {store.uri}: a second put-if-absent of one key succeeded, expected a refusal",
-            hint="Use a store that honours If-None-Match, or set store.single_writer: true and run one process only.",
+            f"store ignores conditional put: {store.uri}: a second put-if-absent of one key succeeded",
+            hint="Use a store that honours If-None-Match, or set store.single_writer: true for one process.",
         )
     return honoured

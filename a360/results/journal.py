@@ -92,13 +92,15 @@ class Journal:
         return len(self._known)
 
     def known(self, request: bytes, occurrence: int) -> Answer | None:
-        """The answer of an earlier attempt, or None."""
+        """The answer, of this or an earlier attempt, or None."""
         return self._known.get((request, occurrence))
 
     def add(self, request: bytes, answer: Answer) -> None:
         """Takes the next answer to a request, and flushes when it is time."""
-        self._rows.append((request, self._answered[request], answer))
+        occurrence = self._answered[request]
         self._answered[request] += 1
+        self._known[request, occurrence] = answer
+        self._rows.append((request, occurrence, answer))
         overdue = time.monotonic() - self._flushed_at >= self._flush_seconds
         if overdue or len(self._rows) >= self._flush_requests:
             self.flush()
@@ -142,7 +144,9 @@ def _parse(place: str, data: bytes) -> dict[tuple[bytes, int], Answer]:
             f"journal file is damaged: {place}: {error}", hint="Delete it: its requests are then asked again."
         ) from None
     return {
-        (row["request"], row["occurrence"]): Answer(_response(row["response"]), row["tokens"], row["truncated"])
+        (row["request"], row["occurrence"]): Answer(
+            _response(row["response"]), row["tokens"], row["truncated"]
+        )
         for row in table.to_pylist()
     }
 

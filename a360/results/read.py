@@ -85,12 +85,14 @@ def read_results(store: Store, model: str, names: Iterable[CommitName]) -> tuple
         live = {(commit_place(model, name), version) for name, version in commits.items()}
         _write_index(store, model, {key: text for key, text in indexed.items() if key in live})
     return tuple(
-        _parse(Result, indexed[commit_place(model, name), commits[name]].encode(), str(name)) for name in wanted
+        _parse(Result, indexed[commit_place(model, name), commits[name]].encode(), str(name))
+        for name in wanted
     )
 
 
 _INDEX_SCHEMA = pa.schema(
-    [("place", pa.string()), ("version", pa.string()), ("document", pa.string())], metadata={"schema": "a360.index/1"}
+    [("place", pa.string()), ("version", pa.string()), ("document", pa.string())],
+    metadata={"schema": "a360.index/1"},
 )
 
 
@@ -107,7 +109,9 @@ def _write_index(store: Store, model: str, indexed: dict[tuple[str, str], str]) 
     rows = sorted((place, version, document) for (place, version), document in indexed.items())
     columns = list(zip(*rows, strict=True)) if rows else [(), (), ()]
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.table([pa.array(c, pa.string()) for c in columns], schema=_INDEX_SCHEMA), sink, compression="zstd")
+    pq.write_table(
+        pa.table([pa.array(c, pa.string()) for c in columns], schema=_INDEX_SCHEMA), sink, compression="zstd"
+    )
     store.write(index_place(model), bytes(sink.getvalue()))
 
 

@@ -1,0 +1,1 @@
+"""Evaluators turn a loaded model, a protocol and data into metrics and per-item outcomes."""

@@ -1,0 +1,181 @@
+"""lm-eval's HFLM behind the journal: answers known requests, records every new answer as it comes.
+
+HFLM reports each finished request through its cache hook, so its batching stays untouched. Rolling
+perplexity is reported at the end of a call only; it is asked in slices that end on a batch border,
+so that every batch holds the windows it would hold without slices.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import torch
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import LM
+from lm_eval.models.huggingface import HFLM
+
+from a360.errors import DataError, TransientError
+from a360.results.journal import Answer, Journal, Response, request_hash
+
+ROLLING_SLICE = 16
+"""Documents of rolling perplexity between two reports, at least."""
+
+Key = tuple[bytes, int]
+
+
+class MeasuringHFLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
+    """HFLM that remembers how long each request was and whether its left side was cut."""
+
+    def __init__(self, **arguments: object) -> None:
+        super().__init__(**arguments)
+        self.measured: dict[object, tuple[int, bool]] = {}
+
+    def _loglikelihood_tokens(
+        self, requests: Sequence[tuple[tuple[str, str] | None, list[int], list[int]]], **options: object
+    ) -> list[tuple[float, bool]]:
+        for texts, context, continuation in requests:
+            if texts is not None:
+                if not continuation:
+                    raise DataError(
+                        f"continuation is empty: after {texts[0][-60:]!r}, expected at least one token"
+                    )
+                length = len(context) + len(continuation)
+                self.measured[tuple(texts)] = (length, length > self.max_length + 1)
+        answers: list[tuple[float, bool]] = super()._loglikelihood_tokens(requests, **options)
+        return answers
+
+    def tok_batch_encode(
+        self, strings: Sequence[str], left_truncate_len: int | None = None, **options: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The token ids and attention mask of contexts to generate from, as HFLM makes them."""
+        for text in strings:
+            length = len(self.tok_encode(text))
+            self.measured[text] = (length, left_truncate_len is not None and length > left_truncate_len)
+        encoded: tuple[torch.Tensor, torch.Tensor] = super().tok_batch_encode(
+            strings, left_truncate_len=left_truncate_len, **options
+        )
+        return encoded
+
+
+class JournaledLM(LM):  # type: ignore[misc]
+    """An LM that asks the model only what the journal does not know."""
+
+    def __init__(
+        self, model: MeasuringHFLM, journal: Journal, on_progress: Callable[[int, int], None]
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.journal = journal
+        self.prompts = 0
+        self.truncated = 0
+        self.from_journal = 0
+        self.tokens_scored = 0
+        self._on_progress = on_progress
+        self._expected = 0
+        self._answered = 0
+        model.set_cache_hook(self)  # HFLM calls only add_partial
+
+    def __getattr__(self, name: str) -> object:
+        # Reached for what LM itself does not have: tokenizer, max_length, device, get_model_info, …
+        if name == "model":
+            raise AttributeError(name)
+        return getattr(self.model, name)
+
+    @property
+    def tokenizer_name(self) -> str:
+        """Name of the tokenizer, for lm-eval's request cache (which stays off)."""
+        return str(self.model.tokenizer_name)
+
+    def apply_chat_template(
+        self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
+    ) -> str:
+        """The chat as one prompt."""
+        return str(self.model.apply_chat_template(chat_history, add_generation_prompt))
+
+    def loglikelihood(self, requests: list[Instance]) -> list[Response]:
+        """(log-likelihood, is greedy) of every request, in order."""
+        return self._answer("loglikelihood", requests, lambda pending: [pending])
+
+    def loglikelihood_rolling(self, requests: list[Instance]) -> list[Response]:
+        """Log-likelihood of every whole text, in order."""
+        return self._answer("loglikelihood_rolling", requests, self._rolling_slices)
+
+    def generate_until(self, requests: list[Instance]) -> list[Response]:
+        """The generated text of every request, in order."""
+        return self._answer("generate_until", requests, lambda pending: [pending])
+
+    def add_partial(self, kind: str, arguments: Sequence[object], response: Response) -> None:
+        """Takes one answer from HFLM.
+
+        Raises:
+            DataError: the log-likelihood is not a finite number.
+        """
+        value = response[0] if isinstance(response, tuple) else response
+        if isinstance(value, float) and not math.isfinite(value):
+            raise DataError(
+                f"model gives a log-likelihood of {value}: {kind} of {str(arguments[0])[-60:]!r}",
+                hint="The weights hold NaN or overflow in this dtype; try model.dtype: float32.",
+            )
+        measured = self.model.measured
+        tokens, truncated = measured.get(
+            tuple(arguments) if kind == "loglikelihood" else arguments[0], (0, False)
+        )
+        self.tokens_scored += tokens
+        self.journal.add(request_hash(kind, arguments), Answer(response, tokens, truncated))
+        self._answered += 1
+        self._on_progress(self._answered, self._expected)
+
+    def _answer(
+        self, kind: str, requests: list[Instance], cut: Callable[[list[Instance]], list[list[Instance]]]
+    ) -> list[Response]:
+        keys = self._keys(kind, requests)
+        pending = self._pending(requests, keys)
+        self.from_journal += len(requests) - len(pending)
+        self._expected += len(requests)
+        self._answered += len(requests) - len(pending)
+        while pending:
+            try:
+                for part in cut(pending):
+                    getattr(self.model, kind)(part)
+            except torch.OutOfMemoryError as error:
+                self._halve_batch(error)
+            pending = self._pending(requests, keys)
+        answers = [answer for key in keys if (answer := self.journal.known(*key)) is not None]
+        self.prompts += len(answers)
+        self.truncated += sum(answer.truncated for answer in answers)
+        return [answer.response for answer in answers]
+
+    def _keys(self, kind: str, requests: list[Instance]) -> list[Key]:
+        seen: Counter[bytes] = Counter()
+        keys = []
+        for request in requests:
+            digest = request_hash(kind, request.args)
+            keys.append((digest, seen[digest]))
+            seen[digest] += 1
+        return keys
+
+    def _pending(self, requests: list[Instance], keys: list[Key]) -> list[Instance]:
+        return [
+            request for request, key in zip(requests, keys, strict=True) if self.journal.known(*key) is None
+        ]
+
+    def _rolling_slices(self, pending: list[Instance]) -> list[list[Instance]]:
+        slices: list[list[Instance]] = [[]]
+        windows = 0
+        for request in pending:
+            tokens = len(self.model.tok_encode(request.args[0]))
+            self.model.measured[request.args[0]] = (tokens, False)
+            windows += math.ceil(tokens / self.model.max_length)
+            slices[-1].append(request)
+            if len(slices[-1]) >= ROLLING_SLICE and windows % self.model.batch_size == 0:
+                slices.append([])
+        return [part for part in slices if part]
+
+    def _halve_batch(self, error: torch.OutOfMemoryError) -> None:
+        if self.model.batch_size_per_gpu <= 1:
+            raise TransientError(
+                f"device memory is exhausted at batch size 1: {str(error).splitlines()[0]}",
+                hint="Use a larger card or a smaller model.max_length.",
+            ) from None
+        self.model.batch_size_per_gpu //= 2
+        torch.cuda.empty_cache()

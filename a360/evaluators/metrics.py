@@ -1,0 +1,184 @@
+"""lm-eval's result dictionary -> metric records. Pure.
+
+lm-eval's own numbers are taken as they are; added to them are unweighted means over tasks (macro)
+and pooled perplexities of a group, each from the same items.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+from a360.benchmarks import Benchmark
+from a360.errors import DataError
+from a360.records import Direction, Metric
+
+Sample = Mapping[str, object]
+
+_LOWER = ("perplexity", "bits_per_byte", "brier", "ter")
+
+
+class HarnessResults(TypedDict):
+    """The parts of lm-eval's ``EvalResults`` that are read here."""
+
+    results: dict[str, dict[str, object]]
+    groups: dict[str, dict[str, object]]
+    higher_is_better: dict[str, dict[str, bool | None]]
+    samples: dict[str, list[dict[str, object]]]
+
+
+def metric_records(benchmark: Benchmark, results: HarnessResults) -> tuple[Metric, ...]:
+    """Every metric of one benchmark, exactly one of them the headline.
+
+    Raises:
+        DataError: the headline metric is not among them.
+    """
+    samples = results["samples"]
+    records: list[Metric] = []
+    for task in sorted(samples):
+        counts = _documents(samples[task])
+        records += _reported(results, task, counts, "item")
+    for group in sorted(results.get("groups") or {}):
+        records += _reported(results, group, None, "micro")
+    records += [
+        _macro(benchmark, macro.subset, [_find(records, t, benchmark) for t in macro.tasks])
+        for macro in benchmark.macros
+    ]
+    if benchmark.pooled:
+        records += _pooled(benchmark, samples)
+    return _with_headline(benchmark, records)
+
+
+def _reported(
+    results: HarnessResults, name: str, counts: Mapping[str, int] | None, aggregation: str
+) -> list[Metric]:
+    values = results["results"].get(name) or results["groups"][name]
+    better = results["higher_is_better"].get(name, {})
+    total = values.get("sample_count")
+    records = []
+    for label, value in values.items():
+        metric, comma, filter_name = label.partition(",")
+        if not comma or metric.endswith("_stderr"):
+            continue
+        number, reason = _finite(value)
+        n = counts[filter_name] if counts else _group_size(results, name, filter_name, total)
+        records.append(
+            Metric.model_validate(
+                {
+                    "metric": metric,
+                    "filter": filter_name,
+                    "task": name,
+                    "aggregation": aggregation,
+                    "value": number,
+                    "stderr": _finite(values.get(f"{metric}_stderr,{filter_name}"))[0],
+                    "n": n,
+                    "direction": _direction(metric, better.get(metric)),
+                    "reason": reason,
+                }
+            )
+        )
+    return records
+
+
+def _group_size(results: HarnessResults, group: str, filter_name: str, total: object) -> int:
+    if isinstance(total, dict) and filter_name in total:
+        return int(total[filter_name])
+    length = results["groups"][group].get("sample_len")
+    if isinstance(length, int):
+        return length
+    return sum(_documents(samples).get(filter_name, 0) for samples in results["samples"].values())
+
+
+def _documents(samples: Sequence[Sample]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for sample in samples:
+        counts[str(sample["filter"])] = counts.get(str(sample["filter"]), 0) + 1
+    return counts
+
+
+def _finite(value: object) -> tuple[float | None, str | None]:
+    if isinstance(value, int | float) or hasattr(value, "__float__"):
+        number = float(value)  # numpy scalars occur
+        return (number, None) if math.isfinite(number) else (None, f"the harness reports {number}")
+    return None, f"the harness reports {value!r}"
+
+
+def _direction(metric: str, higher: bool | None) -> Direction:
+    if any(word in metric for word in _LOWER):
+        return "lower"
+    return "lower" if higher is False else "higher"
+
+
+def _find(records: Sequence[Metric], task: str, benchmark: Benchmark) -> Metric:
+    for record in records:
+        if record.task == task and record.metric == benchmark.macro_metric and record.aggregation == "item":
+            return record
+    raise DataError(f"benchmark {benchmark.id} has no {benchmark.macro_metric} for task {task} of its mean")
+
+
+def _macro(benchmark: Benchmark, subset: str | None, parts: Sequence[Metric]) -> Metric:
+    """Unweighted mean; its standard error is that of a mean of independent estimates."""
+    missing = [part.task for part in parts if part.value is None]
+    values = [part.value for part in parts if part.value is not None]
+    errors = [part.stderr for part in parts if part.stderr is not None]
+    return Metric(
+        metric=parts[0].metric,
+        filter=parts[0].filter,
+        task=benchmark.task,
+        subset=subset,
+        aggregation="macro",
+        value=None if missing else math.fsum(values) / len(values),
+        stderr=math.sqrt(math.fsum(e * e for e in errors)) / len(parts)
+        if len(errors) == len(parts)
+        else None,
+        n=sum(part.n for part in parts),
+        direction=parts[0].direction,
+        reason=f"no value for {', '.join(missing)}" if missing else None,
+    )
+
+
+def _pooled(benchmark: Benchmark, samples: Mapping[str, Sequence[Sample]]) -> list[Metric]:
+    """Perplexities over the documents of all tasks together.
+
+    With ll the sum of log-likelihoods (nats) and w that of the weights (words or bytes):
+    perplexity = exp(-ll / w), bits per byte = -ll / (w ln 2).
+    Source: lm_eval/api/metrics.py, ``weighted_perplexity`` and ``bits_per_byte``.
+    """
+    documents = [sample for task in sorted(samples) for sample in samples[task]]
+    records = []
+    for metric in ("word_perplexity", "byte_perplexity", "bits_per_byte"):
+        pairs = [pair for document in documents if isinstance(pair := document[metric], list | tuple)]
+        loglikelihood, weight = math.fsum(p[0] for p in pairs), math.fsum(p[1] for p in pairs)
+        rate = -loglikelihood / weight
+        records.append(
+            Metric(
+                metric=metric,
+                filter="none",
+                task=benchmark.task,
+                aggregation="micro",
+                value=rate / math.log(2) if metric == "bits_per_byte" else math.exp(rate),
+                stderr=None,
+                n=len(pairs),
+                direction="lower",
+            )
+        )
+    return records
+
+
+def _with_headline(benchmark: Benchmark, records: Sequence[Metric]) -> tuple[Metric, ...]:
+    wanted = benchmark.headline
+    marked = []
+    for record in records:
+        fits = (record.metric, record.filter, record.aggregation) == (
+            wanted.metric,
+            wanted.filter,
+            wanted.aggregation,
+        )
+        is_headline = fits and record.task == benchmark.task and record.subset is None
+        marked.append(record.model_copy(update={"headline": is_headline}))
+    if sum(record.headline for record in marked) != 1:
+        found = sorted({f"{r.metric},{r.filter} ({r.aggregation})" for r in records})
+        raise DataError(
+            f"benchmark {benchmark.id} has not one headline: found {', '.join(found)}, "
+            f"expected {wanted.metric},{wanted.filter} ({wanted.aggregation}) once"
+        )
+    return tuple(marked)

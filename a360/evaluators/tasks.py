@@ -1,0 +1,86 @@
+"""lm-eval's tasks of a benchmark, and the hash of everything in them that determines numbers."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from importlib import resources
+
+from lm_eval.api.group import Group
+from lm_eval.api.task import Task
+from lm_eval.tasks import TaskManager
+
+from a360.benchmarks import Benchmark
+from a360.errors import ConfigError
+from a360.identity import hash_value
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedTasks:
+    """What lm-eval built for one benchmark; ``root`` is the task or group itself."""
+
+    root: Task | Group
+    leaves: dict[str, Task]
+
+
+@cache
+def task_manager() -> TaskManager:
+    """lm-eval's tasks and a360's own; indexing them takes seconds, so once a process."""
+    return TaskManager(include_path=str(resources.files("a360.benchmarks") / "tasks"))
+
+
+def load_tasks(task: str) -> LoadedTasks:
+    """The tasks of a name, with their data loaded from the working directory."""
+    loaded = task_manager().load([task])
+    root = loaded["groups"].get(task) or loaded["tasks"][task]
+    return LoadedTasks(root=root, leaves=dict(loaded["tasks"]))
+
+
+def task_hash(leaves: Iterable[Task]) -> str:
+    """Hash of the resolved configuration of leaf tasks, with the sources of the modules of their functions.
+
+    A task's whole module is hashed because its function calls its neighbours (wikitext's detokeniser); of
+    lm-eval's own modules only the function is, so that a change beside it moves nothing.
+    """
+    return hash_value({task.config.task: _canonical(asdict(task.config)) for task in leaves})
+
+
+def verify_lock(benchmark: Benchmark, tasks: LoadedTasks, expected: str) -> None:
+    """Compares the tasks that lm-eval built here with the locked ones.
+
+    Raises:
+        ConfigError: they differ.
+    """
+    found = task_hash(tasks.leaves.values())
+    if found != expected:
+        raise ConfigError(
+            f"lock mismatch: benchmark {benchmark.id}: task {benchmark.task!r} resolves to {found} here, "
+            f"the plan expects {expected}",
+            hint="Use the pinned lm-eval of constraints.txt; after a deliberate change: make lock.",
+        )
+
+
+def _canonical(value: object) -> object:
+    """A JSON value in which functions are their sources and memory addresses do not occur."""
+    if isinstance(value, dict):
+        return {str(key): _canonical(item) for key, item in sorted(value.items(), key=lambda kv: str(kv[0]))}
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    if isinstance(value, partial):
+        return {"partial": _canonical(value.func), "args": _canonical([value.args, value.keywords])}
+    if callable(value):
+        return _source(value)
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise TypeError(f"task configuration holds a {type(value).__name__}: expected JSON values and functions")
+
+
+def _source(function: Callable[..., object]) -> dict[str, str]:
+    module = inspect.getmodule(function)
+    own_module = module is not None and (
+        module.__name__.startswith("lm_eval.tasks") or module.__name__.partition(".")[0] != "lm_eval"
+    )
+    source = inspect.getsource(module if own_module and module else function)
+    name = getattr(function, "__name__", type(function).__name__)
+    return {"function": name, "source": re.sub(r"[ \t]+\n", "\n", source)}

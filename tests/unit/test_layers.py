@@ -138,7 +138,7 @@ def test_heavy_packages_are_imported_in_their_rooms_only() -> None:
         ("a360.storage.files", "from a360 import benchmarks"),
         ("a360.storage.files", "from ..suite import Suite"),
         ("a360.storage.files", "from .. import suite"),
-        ("a360.plan", "if TYPE_CHECKING:\n    from a360.results import commits"),
+        ("a360.results.read", "if TYPE_CHECKING:\n    from a360.plan import make_plan"),
         ("a360.evaluate", "import jobs.plan"),
         ("a360.evaluate", "import a360.unheard_of"),
         ("a360.__init__", "from a360.errors import A360Error"),

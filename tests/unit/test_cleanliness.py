@@ -21,7 +21,7 @@ REGISTRIES = [
     "--(extra-)?index" + "-url",
     "--find" + "-links",
 ]
-MACHINE_PATHS = ["(?<![a-z.])/ro" + "ot/", "(?<![a-z.])/wo" + "rk/", "(?<![a-z.])/ho" + "me/[a-z]"]
+MACHINE_PATHS = ["(?<![a-z.}])/ro" + "ot/", "(?<![a-z.}])/wo" + "rk/", "(?<![a-z.}])/ho" + "me/[a-z]"]
 UNSAFE_SWITCHES = ["HF_ALLOW" + "_CODE_EVAL", "confirm_run" + "_unsafe_code"]
 
 

@@ -26,9 +26,11 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("models", "scoring", "dynamics"),
     ("evaluators", "grading", "publish", "cluster"),
     ("evaluate",),
+    ("sweep",),
     ("run", "doctor"),
     ("demo",),
     ("cli", "jobs", "workflows"),
+    ("__main__",),
 )
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 

@@ -1,0 +1,107 @@
+"""The stages of a sweep as functions of a suite: plan, collect, publish. Jobs and ``a360 run`` call these.
+
+Each stage reads committed documents and writes committed documents; nothing is handed over in memory that the
+store does not have.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from a360.checkpoints.discover import discover_checkpoints
+from a360.datasets.mirror import read_stored_manifest
+from a360.errors import MissingError
+from a360.plan import History, build_protocols, make_plan
+from a360.records import Plan
+from a360.results.collect import Collected, collect_results
+from a360.results.commit import write_plan
+from a360.results.places import REPORTS
+from a360.results.provenance import environment
+from a360.results.read import list_commits, read_failures
+from a360.storage import Store, open_store
+from a360.suite import Suite
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedSweep:
+    """What was published, where, and which files had to change."""
+
+    directory: Path
+    report: Path
+    changed: tuple[str, ...]
+    wandb_runs: tuple[str, ...]
+    collected: Collected
+
+
+def plan_sweep(
+    suite: Suite, *, retry_failed: bool = False, on_progress: Callable[[int, int], None] | None = None
+) -> Plan:
+    """What is still to be done for a suite. Writes inventory documents only.
+
+    ``on_progress`` gets (checkpoints inspected, checkpoints found).
+
+    Raises:
+        ConfigError: the store, the checkpoint root or the mirror is not what the suite says.
+        DataError: a document in the store is damaged.
+    """
+    store, model = open_suite_store(suite), suite.model
+    manifest = read_stored_manifest(open_store(suite.data.mirror, suite.data.s3))
+    protocols = build_protocols(suite, manifest)
+    source = open_store(model.root, model.s3)
+    discovery = discover_checkpoints(
+        source, store, model.name, model.naming, now=time.time(), on_progress=on_progress
+    )
+    history = History(commits=list_commits(store, model.name), failures=read_failures(store, model.name))
+    return make_plan(
+        suite, discovery, protocols, history, environment=environment(), retry_failed=retry_failed
+    )
+
+
+def open_suite_store(suite: Suite) -> Store:
+    """The result store of a suite."""
+    return open_store(suite.store.uri, suite.store.s3)
+
+
+def store_plan(suite: Suite, plan: Plan) -> str:
+    """Stores the plan and returns its place."""
+    return write_plan(open_suite_store(suite), plan)
+
+
+def collect_sweep(suite: Suite, plan: Plan) -> Collected:
+    """The results of a plan's cells and their states now."""
+    return collect_results(open_suite_store(suite), plan, max_truncated=suite.max_truncated)
+
+
+def publish_sweep(suite: Suite, plan: Plan, *, wandb: bool) -> PublishedSweep:
+    """Rebuilds every publication from what is stored; unchanged data changes nothing."""
+
+    from a360.publish.report import publish_report
+    from a360.publish.rows import benchmark_views
+    from a360.publish.wandb_runs import publish_wandb
+
+    collected = collect_sweep(suite, plan)
+    directory = Path(suite.publish.directory)
+    views = benchmark_views(plan.benchmarks)
+    published = publish_report(collected, views, directory)
+    runs = publish_wandb(collected, views, directory) if wandb else ()
+    _store_reports(open_suite_store(suite), suite, directory)
+    return PublishedSweep(
+        directory=directory,
+        report=directory / "report.html",
+        changed=published.changed,
+        wandb_runs=runs,
+        collected=collected,
+    )
+
+
+def _store_reports(store: Store, suite: Suite, directory: Path) -> None:
+    """Copies the page and the tables beside the results, where they differ."""
+    for name in ("report.html", "table.csv", "table.parquet", "coverage.json"):
+        place, data = f"{REPORTS}/{suite.model.name}/{suite.name}/{name}", (directory / name).read_bytes()
+        try:
+            same = store.read(place) == data
+        except MissingError:
+            same = False
+        if not same:
+            store.write(place, data)

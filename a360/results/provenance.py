@@ -1,0 +1,55 @@
+"""Where a result came from: image or package set, revision, node, pod. Never part of a key."""
+
+import os
+import platform
+import subprocess
+import uuid
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from a360.identity import hash_value
+
+_REPORTED = ("a360", "torch", "transformers", "tokenizers", "lm_eval", "datasets", "numpy", "safetensors")
+
+
+@cache
+def packages() -> dict[str, str]:
+    """Every installed distribution and its version."""
+    return {str(d.metadata["Name"]).lower(): d.version for d in metadata.distributions()}
+
+
+def reported_packages() -> dict[str, str]:
+    """The versions that matter to a reader of a result."""
+    return {name: version for name, version in packages().items() if name.replace("-", "_") in _REPORTED}
+
+
+@cache
+def environment() -> str:
+    """The image digest, or a hash of the package set outside a container."""
+    return os.environ.get("A360_IMAGE_DIGEST") or f"packages-{hash_value(packages())}"
+
+
+@cache
+def git_sha() -> str | None:
+    """The revision baked into the image, else that of the checkout this module lies in, with ``-dirty``."""
+    baked = os.environ.get("A360_GIT_SHA")
+    if baked:
+        return baked
+    folder = Path(__file__).resolve().parent
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None
+
+
+def node() -> str:
+    """The name of the machine, the cluster's where it is known."""
+    return os.environ.get("A360_NODE") or platform.node()
+
+
+def new_attempt() -> str:
+    """An id for one process's attempt at its pairs: the pod's uid, else random; 12 characters or more."""
+    return os.environ.get("A360_POD_UID") or uuid.uuid4().hex[:12]

@@ -20,5 +20,7 @@ def checked_key(key: str, store_uri: str) -> str:
             hint="expected something like v1/plans/0123.json: no leading or double slash, no '.' or '..'",
         )
     if segments[-1].startswith(TEMP_PREFIX):
-        raise ConfigError(f"key {key!r} in {store_uri} uses the reserved name {TEMP_PREFIX}*")
+        raise ConfigError(
+            f"key {key!r} in {store_uri} uses the reserved name {TEMP_PREFIX}*", hint="rename it"
+        )
     return key

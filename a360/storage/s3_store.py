@@ -120,7 +120,7 @@ class S3Store:
                     if status_code(error) != 409:
                         raise
             # 409: another put of this key is under way and nobody has won yet.
-            time.sleep(random.uniform(0, 0.1 * 2**attempt))
+            time.sleep(random.uniform(0, 0.05 * 2**attempt))
         try:
             self.read(key, 0, 1)
         except MissingError as error:

@@ -1,0 +1,50 @@
+"""``a360 doctor``: the checks, one line each as they come."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import typer
+from rich.text import Text
+
+from a360.cli.output import data, print_json, print_text
+from a360.cli.progress import busy
+from a360.doctor import Check, check_installation, check_suite
+from a360.errors import ConfigError
+from a360.suite import load_suite
+
+_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+
+def show_checks(suite_name: str | None, *, as_json: bool) -> None:
+    """Shows every check on stdout.
+
+    Raises:
+        ConfigError: the suite is not valid.
+        typer.Exit: a check failed.
+    """
+    checks = _checks(suite_name)
+    with busy("looking"):
+        done = list(checks) if as_json else [_show(check) for check in checks]
+    counts = Counter(check.state for check in done)
+    if as_json:
+        documents = [{"name": c.name, "state": c.state, "found": c.found, "hint": c.hint} for c in done]
+        print_json({"failed": counts["fail"], "checks": documents})
+    else:
+        print_text(f"{counts['ok']} ok, {counts['warn']} warnings, {counts['fail']} failed")
+    if counts["fail"]:
+        raise typer.Exit(ConfigError.exit_code)
+
+
+def _checks(suite_name: str | None) -> Iterator[Check]:
+    suite = load_suite(suite_name) if suite_name else None
+    yield from check_installation(suite)
+    if suite:
+        yield from check_suite(suite)
+
+
+def _show(check: Check) -> Check:
+    line = Text.assemble((f"{check.state:<5}", _STYLES[check.state]), f"{check.name:<19}", check.found)
+    data.print(line, soft_wrap=True)
+    if check.hint:
+        data.print(Text.assemble(" " * 5, ("hint", "cyan"), f": {check.hint}"), soft_wrap=True)
+    return check

@@ -1,0 +1,41 @@
+"""Entry points of pods: ``python -P -m jobs.<name>``. Parse, call one function, end with its exit code.
+
+Exit codes are those of ``a360.errors``. An exception that nobody foresaw ends with 3, not with Python's 1:
+it is a fault that the same input gives again, and a 1 is no code that a scheduler is told about.
+"""
+
+import contextlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from a360.errors import A360Error, DataError
+
+
+def run_job(job: Callable[[], int]) -> None:
+    """Ends the process with the job's exit code, or that of its error."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        code = job()
+    except A360Error as error:
+        report(str(error))
+        code = error.exit_code
+    except Exception as error:  # the boundary of the job
+        traceback.print_exc()
+        report(f"{type(error).__name__}: {error}")
+        code = DataError.exit_code
+    sys.exit(code)
+
+
+def report(message: str) -> None:
+    """Says on stderr why the job fails, and in the file that A360_TERMINATION_LOG names.
+
+    Kubernetes shows that file, up to 4 KiB of it, as the reason of a pod's end.
+    """
+    print(message, file=sys.stderr, flush=True)
+    if path := os.environ.get("A360_TERMINATION_LOG"):
+        with contextlib.suppress(OSError):  # losing the note must not change the exit code
+            Path(path).write_bytes(message.encode()[:4096])

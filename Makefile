@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 PY := build/venv/bin/python
 KILLS ?= 30
 DEMO_DIR ?= build/demo
+SLOW := tests/integration/test_equality.py tests/integration/test_kills.py
 
 # The dependencies live in ${A360_CACHE:-~/.cache/a360}, shared by checkouts that need the same ones.
 # A360_ENV=DIR takes an environment that already has them.
@@ -24,6 +25,9 @@ setup: ## Create build/venv (dependencies come from a cache outside the checkout
 demo: setup ## Train a small model, evaluate its checkpoints, publish the report
 	@build/venv/bin/a360 demo --dir $(DEMO_DIR)
 
+demo-short: setup ## The same with 3 checkpoints, in build/demo-short
+	@build/venv/bin/a360 demo --dir build/demo-short --checkpoints 3
+
 ##@ Develop
 
 format: setup ## Format the code and apply safe fixes
@@ -37,28 +41,47 @@ lint: setup ## Check format and lint rules
 types: setup ## Check types, strictly
 	$(PY) -m mypy
 
-test: setup ## Unit and integration tests
-	$(PY) -m pytest -m "not equality and not kills"
+test: setup ## Unit and integration tests, without equality and kills
+	$(PY) -m pytest $(SLOW:%=--ignore=%)
 
 test-unit: setup ## Unit tests only: no server, no model, seconds
 	$(PY) -m pytest tests/unit
 
 test-integration: setup ## Integration tests only: S3 servers, lm-eval, W&B offline, a browser
-	$(PY) -m pytest tests/integration -m "not equality and not kills"
+	$(PY) -m pytest tests/integration $(SLOW:%=--ignore=%)
 
 ##@ Prove it
+
+equality: setup ## Compare every document and metric with the pinned lm_eval command line
+	$(PY) -m pytest -v tests/integration/test_equality.py
+
+kills: setup ## Kill a sweep KILLS times (30), restart it, compare its table with an undisturbed one
+	KILLS=$(KILLS) $(PY) -m pytest -s tests/integration/test_kills.py
 
 mutants: setup ## Break the code line by line: each change must fail the test that is named for it
 	$(PY) tests/mutants/run.py $(MUTANTS)
 
+bench: setup ## Measure: planning at the size of Amber
+	@for script in bench/*.py; do echo "== $$script"; $(PY) "$$script"; done
+
 golden: setup ## Rewrite the golden files after a deliberate change
-	A360_GOLDEN=write $(PY) -m pytest -m golden
+	A360_GOLDEN=write $(PY) -m pytest tests/unit -m golden
 
 check-golden: setup ## Compare with the golden files
-	$(PY) -m pytest -m golden
+	$(PY) -m pytest tests/unit -m golden
+
+lock: setup ## Recompute the hashes of lm-eval's tasks after a deliberate change
+	$(PY) -c "from pathlib import Path; from a360.demo import rows, text; \
+	  rows.write_mirror(Path('build/lock-mirror'), text.split_documents(text.read_documents())[1])"
+	HF_HUB_OFFLINE=1 HF_DATASETS_DISABLE_PROGRESS_BARS=1 HF_DATASETS_CACHE=$(CURDIR)/build/lock-cache \
+	  $(PY) -m a360.evaluators.lock build/lock-mirror
+
+docs: setup ## Write the reference pages from the code
+	@mkdir -p docs/reference
+	$(PY) -m typer a360.cli utils docs --name a360 --output docs/reference/cli.md
 
 ci: ## Everything that has to hold before a change is merged
-	@.ci/stages setup tools lint types test
+	@KILLS=10 .ci/stages setup tools lint types test equality kills demo-short
 
 tools: ## Install Chromium and build versitygw where that is possible here
 	@.ci/tools
@@ -71,4 +94,5 @@ help: ## Show this list
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup demo format lint types test test-unit test-integration mutants golden check-golden ci tools clean help
+.PHONY: setup demo demo-short format lint types test test-unit test-integration equality kills mutants bench \
+  golden check-golden lock docs ci tools clean help

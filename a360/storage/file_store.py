@@ -96,7 +96,7 @@ class FileStore:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, part)
                 copied_bytes += part.stat().st_size
-                part.rename(target)
+                finish_part(part, target)
             except OSError as error:
                 raise os_failure(error, f"copying {self._uri(key)} to {target}") from error
         return copied_bytes
@@ -122,6 +122,13 @@ class FileStore:
                 hint="in a directory store no key may be the beginning of another one's path",
             )
         return os_failure(error, self._uri(key))
+
+
+def finish_part(part: Path, target: Path) -> None:
+    """Gives a whole file its name; after a power cut the name still means that it is whole."""
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.rename(target)
 
 
 def _walk(folder: Path, key: str, prefix: str) -> Iterator[Entry]:

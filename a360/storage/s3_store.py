@@ -18,6 +18,7 @@ from botocore.config import Config
 
 from a360.errors import ConfigError, MissingError, TransientError
 from a360.storage.content_hash import MIB
+from a360.storage.file_store import finish_part
 from a360.storage.keys import checked_key
 from a360.storage.s3_errors import s3_errors, s3_failure, status_code
 from a360.storage.store import Entry, StoreSettings
@@ -151,7 +152,7 @@ class S3Store:
                             f"{self._uri(key)} came with {size} bytes, expected {transfer.meta.size}",
                             hint="does the store honour ranged requests? Try again",
                         )
-                    part.rename(target)
+                    finish_part(part, target)
                 pulled_bytes += size
         return pulled_bytes
 

@@ -215,6 +215,7 @@ class Evaluator:
         local = None if self._is_remote() else Path(self._suite.data.mirror.removeprefix("file://"))
         mirror_dir = local or stage_mirror(mirror, (), cache_dir / "data")
         os.environ.update(offline_environment(mirror_dir, manifest, cache_dir / "datasets"))
+        os.environ.update(TQDM_DISABLE="1", HF_DATASETS_DISABLE_PROGRESS_BARS="1")
         os.chdir(mirror_dir)
         return mirror_dir, manifest
 

@@ -136,9 +136,11 @@ class _Pool:
         worker.process.join()
 
     def stop(self) -> None:
-        """Ends every worker as a preempted pod ends: SIGTERM, a flush, and a kill after the grace time."""
+        """Ends idle workers quietly and busy ones as a preempted pod: SIGTERM, a flush, at last a kill."""
         for worker in self.workers:
-            worker.process.terminate()
+            worker.pipe.close()
+            if worker.group:
+                worker.process.terminate()
         deadline = time.monotonic() + _STOP_SECONDS
         for worker in self.workers:
             worker.process.join(max(0.0, deadline - time.monotonic()))

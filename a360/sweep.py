@@ -75,7 +75,6 @@ def collect_sweep(suite: Suite, plan: Plan) -> Collected:
 
 def publish_sweep(suite: Suite, plan: Plan, *, wandb: bool) -> PublishedSweep:
     """Rebuilds every publication from what is stored; unchanged data changes nothing."""
-
     from a360.publish.report import publish_report
     from a360.publish.rows import benchmark_views
     from a360.publish.wandb_runs import publish_wandb
@@ -84,13 +83,14 @@ def publish_sweep(suite: Suite, plan: Plan, *, wandb: bool) -> PublishedSweep:
     directory = Path(suite.publish.directory)
     views = benchmark_views(plan.benchmarks)
     published = publish_report(collected, views, directory)
-    runs = publish_wandb(collected, views, directory) if wandb else ()
+    project = suite.publish.project or suite.model.name
+    runs = publish_wandb(collected, views, directory, project=project) if wandb else ()
     _store_reports(open_suite_store(suite), suite, directory)
     return PublishedSweep(
         directory=directory,
         report=directory / "report.html",
         changed=published.changed,
-        wandb_runs=runs,
+        wandb_runs=tuple(run.run_id for run in runs),
         collected=collected,
     )
 

@@ -34,6 +34,8 @@ class Benchmark:
     evaluator: Literal["harness"] = "harness"
     task: str
     """lm-eval's task or group."""
+    folder: str | None
+    """The folder of lm_eval/tasks that defines it; None for a360's own tasks."""
     shots: int | None
     """None where the task pins its own number or has none."""
     data: tuple[str, ...]

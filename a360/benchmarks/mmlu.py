@@ -36,7 +36,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "high_school_government_and_politics", "international_law", "jurisprudence", "moral_disputes",
         "moral_scenarios", "professional_law", "us_foreign_policy",
     ),
-    "other": ("logical_fallacies", "miscellaneous", "philosophy", "security_studies", "high_school_geography"),
+    "other": (
+        "logical_fallacies", "miscellaneous", "philosophy", "security_studies", "high_school_geography",
+    ),
 }  # fmt: skip
 
 SUBJECTS: tuple[str, ...] = tuple(sorted(subject for subjects in GROUPS.values() for subject in subjects))

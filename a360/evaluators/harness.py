@@ -5,13 +5,15 @@ cache stays off: it is not keyed by model.
 """
 
 import logging
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import torch
-from lm_eval import simple_evaluate
+from lm_eval.evaluator import evaluate
 from pydantic import JsonValue
 
 from a360.benchmarks import Benchmark
@@ -60,7 +62,8 @@ def load_model(
     Raises:
         DataError: the weights cannot be loaded, or give NaN.
     """
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    for library in ("lm_eval", "transformers"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     torch.set_num_threads(threads)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -118,19 +121,13 @@ def evaluate_benchmark(
     _verify_shots(benchmark, tasks)
     lm = JournaledLM(model, journal, on_progress)
     try:
-        results = simple_evaluate(
-            model=lm,
-            tasks=[tasks.root],
-            num_fewshot=protocol.shots,
-            limit=protocol.limit,
-            log_samples=True,
-            random_seed=protocol.seeds["random"],
-            numpy_random_seed=protocol.seeds["numpy"],
-            torch_random_seed=protocol.seeds["torch"],
-            fewshot_random_seed=protocol.seeds["fewshot"],
-        )
+        _set_seeds_and_shots(tasks, protocol)
+        results = evaluate(lm, {"tasks": tasks.leaves, "groups": tasks.groups}, limit=protocol.limit)
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise _unfit_rows(benchmark, error) from error
+    finally:
+        for task in tasks.leaves.values():
+            task._instances = None  # prompts and answers; the tasks themselves stay for the next checkpoint
     return Outcome(
         metrics=metric_records(benchmark, results),
         items=item_table(results["samples"]),
@@ -142,9 +139,26 @@ def evaluate_benchmark(
     )
 
 
+def _set_seeds_and_shots(tasks: LoadedTasks, protocol: Protocol) -> None:
+    """What ``simple_evaluate`` does before it evaluates, without its ten seconds of looking at the machine.
+
+    Source: lm_eval/evaluator.py of 0.4.13, ``simple_evaluate``; tests/integration/test_equality.py compares.
+    """
+    random.seed(protocol.seeds["random"])
+    np.random.seed(protocol.seeds["numpy"])
+    torch.manual_seed(protocol.seeds["torch"])
+    for task in tasks.leaves.values():
+        pinned = task.get_config("num_fewshot")
+        if protocol.shots is not None and pinned != 0:
+            task.set_config(key="num_fewshot", value=protocol.shots)
+        elif pinned is None:
+            task.set_config(key="num_fewshot", value=0)
+        task.set_fewshot_seed(seed=protocol.seeds["fewshot"])
+
+
 def _load(benchmark: Benchmark) -> LoadedTasks:
     try:
-        return load_tasks(benchmark.task)
+        return load_tasks(benchmark)
     except (KeyError, ValueError, TypeError, FileNotFoundError, ConnectionError, RuntimeError) as error:
         raise _unfit_rows(benchmark, error) from error
 

@@ -41,7 +41,9 @@ class MeasuringHFLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
                     )
                 length = len(context) + len(continuation)
                 self.measured[tuple(texts)] = (length, length > self.max_length + 1)
-        answers: list[tuple[float, bool]] = super()._loglikelihood_tokens(requests, **options)
+        answers: list[tuple[float, bool]] = super()._loglikelihood_tokens(
+            requests, **{**options, "disable_tqdm": True}
+        )
         return answers
 
     def tok_batch_encode(
@@ -136,7 +138,7 @@ class JournaledLM(LM):  # type: ignore[misc]
         while pending:
             try:
                 for part in cut(pending):
-                    getattr(self.model, kind)(part)
+                    getattr(self.model, kind)(part, disable_tqdm=True)
             except torch.OutOfMemoryError as error:
                 self._halve_batch(error)
             pending = self._pending(requests, keys)

@@ -15,10 +15,10 @@ from a360.evaluators.tasks import load_tasks, task_hash
 
 def build_lock() -> dict[str, object]:
     """The lock of the whole catalogue; the working directory is the mirror."""
-    names = sorted({row.task for row in CATALOGUE.values()})
+    rows = {row.task: row for row in CATALOGUE.values()}
     return {
         "lm_eval": metadata.version("lm_eval"),
-        "tasks": {name: task_hash(load_tasks(name).leaves.values()) for name in names},
+        "tasks": {task: task_hash(load_tasks(row).leaves.values()) for task, row in rows.items()},
     }
 
 

@@ -4,9 +4,11 @@ import inspect
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from importlib import resources
+from pathlib import Path
 
+import lm_eval.tasks
 from lm_eval.api.group import Group
 from lm_eval.api.task import Task
 from lm_eval.tasks import TaskManager
@@ -18,23 +20,31 @@ from a360.identity import hash_value
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedTasks:
-    """What lm-eval built for one benchmark; ``root`` is the task or group itself."""
+    """What lm-eval built for one benchmark: its leaf tasks, and its groups with their children."""
 
-    root: Task | Group
     leaves: dict[str, Task]
+    groups: dict[str, Group]
 
 
 @cache
-def task_manager() -> TaskManager:
-    """lm-eval's tasks and a360's own; indexing them takes seconds, so once a process."""
-    return TaskManager(include_path=str(resources.files("a360.benchmarks") / "tasks"))
+def _task_manager(folder: str | None) -> TaskManager:
+    """The tasks of one folder. Indexing all of lm-eval's 14,000 files would cost every pod several seconds."""
+    root = (
+        Path(lm_eval.tasks.__file__).parent / folder
+        if folder
+        else resources.files("a360.benchmarks") / "tasks"
+    )
+    return TaskManager(include_defaults=False, include_path=str(root))
 
 
-def load_tasks(task: str) -> LoadedTasks:
-    """The tasks of a name, with their data loaded from the working directory."""
-    loaded = task_manager().load([task])
-    root = loaded["groups"].get(task) or loaded["tasks"][task]
-    return LoadedTasks(root=root, leaves=dict(loaded["tasks"]))
+@lru_cache(maxsize=64)
+def load_tasks(benchmark: Benchmark) -> LoadedTasks:
+    """The tasks of a benchmark, with their data loaded from the working directory, once per process.
+
+    Keyed by benchmark, not by task: lm-eval writes the number of shots into the task.
+    """
+    loaded = _task_manager(benchmark.folder).load([benchmark.task])
+    return LoadedTasks(leaves=loaded["tasks"], groups=loaded["groups"])
 
 
 def task_hash(leaves: Iterable[Task]) -> str:

@@ -33,9 +33,7 @@ def parse_commit(model: str, place: str) -> CommitName | None:
     """The inverse of ``commit_place``; None for an object that is no commit."""
     benchmark, _, file = place.removeprefix(commits_prefix(model)).partition("/")
     checkpoint, at, key = file.removesuffix(".json").rpartition("@")
-    return (
-        CommitName(benchmark, checkpoint, key) if at and file.endswith(".json") and "/" not in file else None
-    )
+    return CommitName(benchmark, checkpoint, key) if at and file.endswith(".json") else None
 
 
 def items_place(key: str, sha256: str) -> str:

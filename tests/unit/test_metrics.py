@@ -11,12 +11,12 @@ from a360.evaluators.metrics import HarnessResults, metric_records
 from a360.records import Metric
 
 GROUP = Benchmark(
-    id="g", title="g", task="group", shots=None, data=("d",), source="https://x", cost=1,
+    id="g", title="g", task="group", folder=None, shots=None, data=("d",), source="https://x", cost=1,
     headline=Headline(metric="acc", aggregation="macro"), macro_metric="acc",
     macros=(Macro(subset=None, tasks=("a", "b")), Macro(subset="one", tasks=("b",))),
 )  # fmt: skip
 POOLED = Benchmark(
-    id="p", title="p", task="texts", shots=None, data=("d",), source="https://x", cost=1, pooled=True,
+    id="p", title="p", task="texts", folder=None, shots=None, data=("d",), source="https://x", cost=1, pooled=True,
     headline=Headline(metric="bits_per_byte", aggregation="micro"), kind="perplexity", direction="lower",
 )  # fmt: skip
 

@@ -58,7 +58,9 @@ def test_an_oversized_raw_result_is_left_out_of_the_marker(store: Store) -> None
     assert "omitted" in json.loads(data)["raw"]
 
 
-@pytest.mark.parametrize("checkpoint", ["step_1", "a@b", "phase1/step10", "CrystalCoder_phase1_checkpoint_000100"])
+@pytest.mark.parametrize(
+    "checkpoint", ["step_1", "a@b", "phase1/step10", "CrystalCoder_phase1_checkpoint_000100"]
+)
 def test_names_of_commits_and_failures_can_be_read_back(checkpoint: str) -> None:
     name = CommitName("demo-boolq", checkpoint, "0" * 16)
     assert parse_commit("m", commit_place("m", name)) == name

@@ -113,6 +113,7 @@ def test_whatever_is_accepted_the_library_accepts_too(position: int, value: int)
         (two_tensors(2), "an overlap before tensor b: it starts at 2, expected 4"),
         (file_of({"a": entry("I8", [4], 2, 6)}, 6), "a hole before tensor a"),
         (file_of({"a": entry("F32", [4], 0, 8)}, 8), r"a is F32\[4\], 16 bytes, but its offsets hold 8"),
+        (file_of({"a": entry("F32", [1], 0, 8)}, 8), r"a is F32\[1\], 4 bytes, but its offsets hold 8"),
         (file_of({"a": entry("F128", [1], 0, 16)}, 16), "unknown dtype 'F128'"),
         (file_of({"a": entry("I8", [-4], 0, 4)}, 4), "no valid dtype, shape and data_offsets"),
         (file_of({"a": entry("I8", [True], 0, 1)}, 1), "no valid dtype, shape and data_offsets"),

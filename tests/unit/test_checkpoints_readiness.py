@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -149,6 +150,7 @@ DEFECTS: dict[str, tuple[Callable[[Files], None], str]] = {
         put("tokenizer.json", tokenizer_json(17)),
         "wrong tokenizer size: tokenizer.json needs 17 embedding rows, model.embed_tokens.weight has 16",
     ),
+    "empty tokenizer": (put("tokenizer.json", b""), "tokenizer.json has 0 bytes"),
     "broken tokenizer": (cut("tokenizer.json", 99), "tokenizer.json is broken off or malformed"),
     "configuration of another model": (
         put("config.json", as_json({"model_type": "llama", "vocab_size": 99})),
@@ -204,7 +206,9 @@ def test_a_file_that_shrinks_after_the_listing_is_seen(tmp_path: Path) -> None:
 def test_settled_means_nothing_was_written_for_the_settle_time(
     tmp_path: Path, age: float, settled: bool
 ) -> None:
-    folder = folder_with(tmp_path, checkpoint_files(seed=1))
+    write_files(tmp_path / "ckpt_1", checkpoint_files(seed=1))
+    os.utime(tmp_path / "ckpt_1" / "config.json", (1, 1))
+    folder = folder_with(tmp_path, {})
     newest = max(entry.modified for entry in folder.files.values())
     if settled:
         check_settled(folder, newest + age, settle_seconds=60)

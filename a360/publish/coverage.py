@@ -58,7 +58,6 @@ def coverage_bytes(collected: Collected) -> bytes:
     document = {
         "schema_name": "a360.coverage/1",
         "model": collected.plan.model,
-        "plan": collected.plan.id,
         "cells": cells,
     }
     return (canonical_json(document) + "\n").encode()

@@ -40,7 +40,9 @@ def requests(kind: str, arguments: Sequence[tuple[object, ...]]) -> list[Instanc
 CHOICES = requests(
     "loglikelihood", [(f"question {n} answer:", f" {word}") for n in range(6) for word in ("yes", "no")]
 )
-TEXTS = requests("loglikelihood_rolling", [("water iron gold day night " * (n % 7 * 3 + 1),) for n in range(40)])
+TEXTS = requests(
+    "loglikelihood_rolling", [("water iron gold day night " * (n % 7 * 3 + 1),) for n in range(40)]
+)
 PROMPTS = requests(
     "generate_until", [(f"question {n}:", {"until": ["\n"], "max_gen_toks": 8}) for n in range(5)]
 )

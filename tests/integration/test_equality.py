@@ -1,0 +1,247 @@
+"""Equality: a360's numbers are lm-eval's own, for every document of every demo benchmark.
+
+The other side is the pinned ``lm_eval`` command line in a fresh process that cannot import a360, on the
+same mirror, checkpoint, dtype and threads.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from a360.benchmarks import CATALOGUE, Benchmark
+from a360.datasets.mirror import build_manifest, offline_environment, read_manifest, write_manifest
+from a360.demo.rows import write_mirror
+from a360.demo.text import read_documents, split_documents
+from a360.records import Result
+from a360.results.places import commits_prefix
+from tests.tiny_model import write_checkpoint
+
+pytestmark = [pytest.mark.integration, pytest.mark.equality]
+
+ROOT = Path(__file__).parents[2]
+TASKS = ROOT / "a360" / "benchmarks" / "tasks"
+DEMO = tuple(row for row in CATALOGUE.values() if row.stand_in)
+TOLERANCE = 5e-4
+"""Of a log-likelihood in nats, between different batch sizes."""
+
+_WITHOUT_A360 = (
+    "import sys, runpy; sys.modules['a360'] = None; runpy.run_module('lm_eval', run_name='__main__')"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """One checkpoint, one mirror, one thread."""
+
+    directory: Path
+    mirror_dir: Path
+
+    @property
+    def checkpoint_dir(self) -> Path:
+        return self.directory / "checkpoints" / "step_1"
+
+    def environment(self, mirror_dir: Path) -> dict[str, str]:
+        cache = offline_environment(mirror_dir, read_manifest(mirror_dir), self.directory / "cache")
+        return {**os.environ, **cache, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+
+    def evaluate(self, batch_size: int) -> dict[str, tuple[Result, list[dict[str, object]]]]:
+        """a360's results and items of all demo benchmarks, by benchmark id."""
+        store = self.directory / f"store-{batch_size}"
+        suite = self.directory / f"suite-{batch_size}.yaml"
+        suite.write_text(
+            json.dumps(
+                {
+                    "name": "equality",
+                    "model": {
+                        "name": "tiny",
+                        "root": "checkpoints",
+                        "naming": {"pattern": "step_(?P<step>[0-9]+)", "settle_seconds": 0},
+                        "dtype": "float32",
+                        "softmax_dtype": None,
+                    },
+                    "store": {"uri": store.name},
+                    "data": {"mirror": str(self.mirror_dir)},
+                    "benchmarks": [row.id for row in DEMO],
+                    "run": {
+                        "device": "cpu", "batch_size": batch_size, "threads": 1, "pairs_per_group": "all",
+                        "cache_dir": "cache",
+                    },
+                }
+            )
+        )  # fmt: skip
+        python = [sys.executable, "-P", "-m"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        plan = subprocess.run(
+            [*python, "a360", "run", str(suite), "--workers", "1"],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert plan.returncode == 0, plan.stderr
+        found = {}
+        for path in (store / commits_prefix("tiny")).rglob("*.json"):
+            result = Result.model_validate_json(path.read_bytes())
+            found[result.benchmark] = (result, pq.read_table(store / result.items[0].key).to_pylist())
+        return found
+
+    def harness(self, benchmark: Benchmark, batch_size: int, mirror_dir: Path | None = None) -> "Harness":
+        """What lm-eval's command line says."""
+        mirror_dir = mirror_dir or self.mirror_dir
+        output = self.directory / f"lm-eval-{benchmark.id}-{batch_size}-{mirror_dir.name}"
+        command = [
+            sys.executable, "-c", _WITHOUT_A360, "run", "--model", "hf",
+            "--model_args", f"pretrained={self.checkpoint_dir},dtype=float32",
+            "--tasks", benchmark.task, "--batch_size", str(batch_size), "--device", "cpu",
+            "--include_path", str(TASKS), "--output_path", str(output), "--log_samples",
+        ]  # fmt: skip
+        if benchmark.shots is not None:
+            command += ["--num_fewshot", str(benchmark.shots)]
+        done = subprocess.run(
+            command, cwd=mirror_dir, env=self.environment(mirror_dir), capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        results = json.loads(next(output.rglob("results_*.json")).read_text())
+        samples = {}
+        for task in results["n-samples"]:
+            [path] = output.rglob(f"samples_{task}_2*.jsonl")
+            samples[task] = [json.loads(line) for line in path.read_text().splitlines()]
+        return Harness(results=results, samples=samples)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Harness:
+    """lm-eval's output files."""
+
+    results: dict[str, dict[str, dict[str, object]]]
+    samples: dict[str, list[dict[str, object]]]
+
+    def likelihoods(self, sample: Mapping[str, object]) -> list[float]:
+        responses = sample["filtered_resps"]
+        assert isinstance(responses, list)
+        if isinstance(responses[0], str):
+            return []
+        return [float(r[0]) if isinstance(r, list) else float(r) for r in responses]
+
+    def prediction(self, sample: Mapping[str, object]) -> str | None:
+        responses = sample["filtered_resps"]
+        assert isinstance(responses, list)
+        if isinstance(responses[0], str):
+            return responses[0]
+        likelihoods = self.likelihoods(sample)
+        return str(likelihoods.index(max(likelihoods))) if isinstance(responses[0], list) else None
+
+
+def differences(
+    items: list[dict[str, object]], result: Result, harness: Harness, tolerance: float
+) -> list[str]:
+    """Every document and metric in which a360 and lm-eval differ, in words."""
+    found = []
+    ours = {(item["task"], item["filter"], item["doc_id"]): item for item in items}
+    theirs = {(t, s["filter"], s["doc_id"]): s for t, samples in harness.samples.items() for s in samples}
+    if ours.keys() != theirs.keys():
+        found.append(f"documents: {len(ours)} here, {len(theirs)} there")
+    for place in ours.keys() & theirs.keys():
+        item, sample = ours[place], theirs[place]
+        for name in ("doc_hash", "prompt_hash", "target_hash"):
+            if item[name] != str(sample[name])[:16]:
+                found.append(f"{place}: {name}")
+        likelihoods = harness.likelihoods(sample)
+        pairs = zip(item["loglikelihoods"], likelihoods, strict=True)  # type: ignore[call-overload]
+        if any(abs(a - b) > tolerance for a, b in pairs):
+            found.append(f"{place}: {item['loglikelihoods']} here, {likelihoods} there")
+        if item["prediction"] != harness.prediction(sample):
+            found.append(
+                f"{place}: predicts {item['prediction']!r} here, {harness.prediction(sample)!r} there"
+            )
+    found += metric_differences(result, harness, tolerance)
+    return found
+
+
+def metric_differences(result: Result, harness: Harness, tolerance: float) -> list[str]:
+    """Every metric that lm-eval reports and a360 lacks or has otherwise."""
+    ours = {
+        (m.task, m.metric, m.filter): m
+        for m in result.metrics
+        if m.subset is None and m.aggregation != "macro"
+    }
+    reported = {**harness.results["results"], **harness.results.get("groups", {})}
+    found = []
+    for task, values in reported.items():
+        for label, value in values.items():
+            metric, comma, filter_name = label.partition(",")
+            if not comma or metric.endswith("_stderr"):
+                continue
+            record = ours.get((task, metric, filter_name))
+            stderr = values.get(f"{metric}_stderr,{filter_name}")
+            if record is None or not close(record.value, value, tolerance):
+                found.append(f"{task} {label}: {record and record.value} here, {value} there")
+            elif not close(record.stderr, stderr if isinstance(stderr, float | int) else None, tolerance):
+                found.append(f"{task} {label} stderr: {record.stderr} here, {stderr} there")
+    return found
+
+
+def close(ours: float | None, theirs: object, tolerance: float) -> bool:
+    if ours is None or not isinstance(theirs, float | int):
+        return ours is None and not isinstance(theirs, float | int)
+    return abs(ours - theirs) <= tolerance * max(1.0, abs(theirs))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    directory = tmp_path_factory.mktemp("equality")
+    _, heldout = split_documents(read_documents())
+    write_mirror(directory / "mirror", heldout)
+    write_checkpoint(directory / "checkpoints" / "step_1", seed=3)
+    return World(directory=directory, mirror_dir=directory / "mirror")
+
+
+@pytest.fixture(scope="module")
+def evaluated(world: World) -> dict[str, tuple[Result, list[dict[str, object]]]]:
+    return world.evaluate(batch_size=4)
+
+
+@pytest.mark.parametrize("benchmark", DEMO, ids=lambda row: row.id)
+def test_every_document_and_metric_is_bit_equal_to_the_command_line(
+    benchmark: Benchmark, world: World, evaluated: dict[str, tuple[Result, list[dict[str, object]]]]
+) -> None:
+    result, items = evaluated[benchmark.id]
+    assert items
+    assert differences(items, result, world.harness(benchmark, batch_size=4), 0.0) == []
+
+
+def test_another_batch_size_stays_within_the_tolerance(
+    world: World, evaluated: dict[str, tuple[Result, list[dict[str, object]]]]
+) -> None:
+    for benchmark_id in ("demo-arc-challenge-25shot", "demo-wikitext"):
+        result, items = evaluated[benchmark_id]
+        harness = world.harness(CATALOGUE[benchmark_id], batch_size=1)
+        assert differences(items, result, harness, TOLERANCE) == []
+
+
+def test_swapping_two_gold_labels_in_the_mirror_is_seen(
+    world: World, evaluated: dict[str, tuple[Result, list[dict[str, object]]]]
+) -> None:
+    swapped = world.directory / "mirror-swapped"
+    shutil.copytree(world.mirror_dir, swapped)
+    [path] = swapped.glob("aps/super_glue/boolq/validation*.parquet")
+    table = pq.read_table(path)
+    labels = table["label"].to_pylist()
+    first, second = labels.index(0), labels.index(1)
+    labels[first], labels[second] = labels[second], labels[first]
+    column = table.schema.get_field_index("label")
+    pq.write_table(table.set_column(column, table.schema.field(column), pa.array(labels, pa.int64())), path)
+    manifest = read_manifest(world.mirror_dir)
+    revisions = {name: repository.revision for name, repository in manifest.repositories.items()}
+    write_manifest(swapped, build_manifest(swapped, stand_in=True, revisions=revisions))
+    result, items = evaluated["demo-boolq"]
+    found = differences(items, result, world.harness(CATALOGUE["demo-boolq"], 4, swapped), 0.0)
+    assert sum("target_hash" in text for text in found) == 2

@@ -190,7 +190,8 @@ class _Checkpoints:
             return
         part = target.with_name(f".{target.name}.part")
         shutil.rmtree(part, ignore_errors=True)
-        transformers.utils.logging.disable_progress_bar()  # one per shard, in the middle of the caller's own
+        # One bar per shard would break into the caller's own.
+        transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         self._model.save_pretrained(part)
         self._tokenizer.save_pretrained(part)
         part.rename(target)

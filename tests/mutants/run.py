@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOT_COPIED = shutil.ignore_patterns(
     ".git", "build", "dist", "wandb", "__pycache__", ".*_cache", ".hypothesis"
 )
-TEST_SECONDS = 600
+TEST_SECONDS = 300
 FAILED = 1
 """pytest's exit code for failed tests; 2 to 5 mean that it could not run them."""
 

@@ -64,7 +64,8 @@ def test_a_flush_interrupted_by_another_loses_nothing(tmp_path: Path) -> None:
     first = journal(tmp_path, "one")
     for number in range(3):
         first.add(request_hash("k", [number]), ANSWERS["likelihood"])
-    write, nested = first._store.write, []
+    write = first._store.write
+    nested: list[str] = []
 
     def write_while_interrupted(key: str, data: bytes) -> None:
         if not nested:
@@ -74,6 +75,27 @@ def test_a_flush_interrupted_by_another_loses_nothing(tmp_path: Path) -> None:
 
     first._store.write = write_while_interrupted  # type: ignore[method-assign]
     first.flush()
+    assert journal(tmp_path, "two").load() == 3
+
+
+def test_a_flush_that_never_ends_was_finished_by_the_one_that_interrupted_it(tmp_path: Path) -> None:
+    first = journal(tmp_path, "one")
+    for number in range(3):
+        first.add(request_hash("k", [number]), ANSWERS["likelihood"])
+    write = first._store.write
+    nested: list[str] = []
+
+    def write_until_terminated(key: str, data: bytes) -> None:
+        if nested:
+            write(key, data)
+            return
+        nested.append(key)
+        first.flush()
+        raise SystemExit(143)  # SIGTERM's default handler, restored and raised again
+
+    first._store.write = write_until_terminated  # type: ignore[method-assign]
+    with pytest.raises(SystemExit):
+        first.flush()
     assert journal(tmp_path, "two").load() == 3
 
 

@@ -156,6 +156,8 @@ class Answer(NamedTuple):
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = {}
+    then: Callable[[], None] = lambda: None
+    """Called when the body was sent."""
 
 
 @dataclass
@@ -189,6 +191,7 @@ def stub_server(respond: Callable[[Request], Answer]) -> Iterator[Stub]:
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(answer.body)
+            answer.then()
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
 

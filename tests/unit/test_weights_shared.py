@@ -107,7 +107,6 @@ def test_a_cache_that_cannot_be_made_is_a_configuration_error(
 
 _ON_A_SMALL_DISK = """
 import sys
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from a360.errors import TransientError
 from a360.storage.file_store import FileStore

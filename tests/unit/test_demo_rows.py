@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from itertools import product
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -133,9 +134,15 @@ def test_a_boolq_answer_is_yes_exactly_when_the_passage_says_so() -> None:
     splits = boolq_rows()
     assert {split: len(rows) for split, rows in splits.items()} == {"validation": 24, "train": 8}
     true = {table.check.format(term=f.term, value=f.value).lower() for table in TABLES for f in table.facts}
+    told: dict[str, set[str]] = {}
+    for table in TABLES:
+        for fact, value in product(table.facts, table.values):
+            asked = table.check.format(term=fact.term, value=value).lower()
+            told.setdefault(asked, set()).add(table.state.format(term=fact.term, value=fact.value).lower())
     assert [row["label"] for row in splits["validation"]].count(1) == 12
     for row in (row for rows in splits.values() for row in rows):
         assert (row["question"] in true) == (row["label"] == 1)
+        assert sum(statement in str(row["passage"]).lower() for statement in told[str(row["question"])]) == 1
         assert row["question"] == str(row["question"]).lower().rstrip("?")
         assert str(row["passage"]).count(". ") == 2
 
@@ -156,7 +163,8 @@ def test_hellaswag_rows_end_in_the_activity_s_own_words() -> None:
 def test_gsm8k_solutions_compute_what_they_say() -> None:
     splits = gsm8k_rows()
     assert {split: len(rows) for split, rows in splits.items()} == {"test": 24, "train": 36}
-    assert not set(texts(splits, "test")) & set(texts(splits, "train"))
+    asked = [text.strip() for text in texts(splits, "test") + texts(splits, "train")]
+    assert len(set(asked)) == len(asked)
     for answer in texts(splits, "test", "answer") + texts(splits, "train", "answer"):
         sums = re.findall(r"<<(\d+)([-+*/])(\d+)=(\d+)>>", answer)
         for left, sign, right, result in sums:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
+from jinja2 import UndefinedError
 from lm_eval.evaluator import evaluate
 from pydantic import JsonValue
 
@@ -24,6 +25,9 @@ from a360.evaluators.metrics import HarnessResults, metric_records
 from a360.evaluators.tasks import LoadedTasks, load_tasks, verify_lock
 from a360.records import Metric, Protocol
 from a360.results.journal import Journal
+
+_UNFIT = (KeyError, IndexError, TypeError, AttributeError, ValueError, UndefinedError)
+"""What lm-eval raises when a row is not what its task expects."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +127,7 @@ def evaluate_benchmark(
     try:
         _set_seeds_and_shots(tasks, protocol)
         results = evaluate(lm, {"tasks": tasks.leaves, "groups": tasks.groups}, limit=protocol.limit)
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+    except _UNFIT as error:
         raise _unfit_rows(benchmark, error) from error
     finally:
         for task in tasks.leaves.values():
@@ -159,7 +163,7 @@ def _set_seeds_and_shots(tasks: LoadedTasks, protocol: Protocol) -> None:
 def _load(benchmark: Benchmark) -> LoadedTasks:
     try:
         return load_tasks(benchmark)
-    except (KeyError, ValueError, TypeError, FileNotFoundError, ConnectionError, RuntimeError) as error:
+    except (*_UNFIT, FileNotFoundError, ConnectionError, RuntimeError) as error:
         raise _unfit_rows(benchmark, error) from error
 
 

@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from functools import cache, lru_cache, partial
+from functools import cache, cached_property, lru_cache, partial
 from importlib import resources
 from pathlib import Path
 
@@ -25,10 +25,15 @@ class LoadedTasks:
     leaves: dict[str, Task]
     groups: dict[str, Group]
 
+    @cached_property
+    def hash(self) -> str:
+        """``task_hash`` of the leaves, kept from the first call: evaluating writes shots into them."""
+        return task_hash(self.leaves.values())
+
 
 @cache
 def _task_manager(folder: str | None) -> TaskManager:
-    """The tasks of one folder. Indexing all of lm-eval's 14,000 files would cost every pod several seconds."""
+    """The tasks of one folder. Indexing all of lm-eval's 14,000 files would cost every pod seconds."""
     root = (
         Path(lm_eval.tasks.__file__).parent / folder
         if folder
@@ -62,11 +67,10 @@ def verify_lock(benchmark: Benchmark, tasks: LoadedTasks, expected: str) -> None
     Raises:
         ConfigError: they differ.
     """
-    found = task_hash(tasks.leaves.values())
-    if found != expected:
+    if tasks.hash != expected:
         raise ConfigError(
-            f"lock mismatch: benchmark {benchmark.id}: task {benchmark.task!r} resolves to {found} here, "
-            f"the plan expects {expected}",
+            f"lock mismatch: benchmark {benchmark.id}: task {benchmark.task!r} resolves to {tasks.hash} "
+            f"here, the plan expects {expected}",
             hint="Use the pinned lm-eval of constraints.txt; after a deliberate change: make lock.",
         )
 

@@ -124,20 +124,25 @@ class Harness:
     results: dict[str, dict[str, dict[str, object]]]
     samples: dict[str, list[dict[str, object]]]
 
-    def likelihoods(self, sample: Mapping[str, object]) -> list[float]:
+    def likelihoods(self, task: str, sample: Mapping[str, object]) -> list[float]:
+        """Of a generation there are none; the files hold numbers as text."""
         responses = sample["filtered_resps"]
         assert isinstance(responses, list)
-        if isinstance(responses[0], str):
+        if self.output_type(task) == "generate_until":
             return []
         return [float(r[0]) if isinstance(r, list) else float(r) for r in responses]
 
-    def prediction(self, sample: Mapping[str, object]) -> str | None:
+    def prediction(self, task: str, sample: Mapping[str, object]) -> str | None:
         responses = sample["filtered_resps"]
         assert isinstance(responses, list)
-        if isinstance(responses[0], str):
-            return responses[0]
-        likelihoods = self.likelihoods(sample)
-        return str(likelihoods.index(max(likelihoods))) if isinstance(responses[0], list) else None
+        if self.output_type(task) == "generate_until":
+            return str(responses[0])
+        likelihoods = self.likelihoods(task, sample)
+        is_choice = self.output_type(task) == "multiple_choice"
+        return str(likelihoods.index(max(likelihoods))) if is_choice else None
+
+    def output_type(self, task: str) -> object:
+        return self.results["configs"][task]["output_type"]
 
 
 def differences(
@@ -150,17 +155,17 @@ def differences(
     if ours.keys() != theirs.keys():
         found.append(f"documents: {len(ours)} here, {len(theirs)} there")
     for place in ours.keys() & theirs.keys():
-        item, sample = ours[place], theirs[place]
+        item, sample, task = ours[place], theirs[place], str(place[0])
         for name in ("doc_hash", "prompt_hash", "target_hash"):
             if item[name] != str(sample[name])[:16]:
                 found.append(f"{place}: {name}")
-        likelihoods = harness.likelihoods(sample)
+        likelihoods = harness.likelihoods(task, sample)
         pairs = zip(item["loglikelihoods"], likelihoods, strict=True)  # type: ignore[call-overload]
         if any(abs(a - b) > tolerance for a, b in pairs):
             found.append(f"{place}: {item['loglikelihoods']} here, {likelihoods} there")
-        if item["prediction"] != harness.prediction(sample):
+        if item["prediction"] != harness.prediction(task, sample):
             found.append(
-                f"{place}: predicts {item['prediction']!r} here, {harness.prediction(sample)!r} there"
+                f"{place}: predicts {item['prediction']!r} here, {harness.prediction(task, sample)!r} there"
             )
     found += metric_differences(result, harness, tolerance)
     return found

@@ -51,7 +51,7 @@ EXCLUSIVE = {
     "wandb": ("a360.publish",),
     "wandb_workspaces": ("a360.publish",),
     "matplotlib": ("a360.publish",),
-    "jinja2": ("a360.publish",),
+    "jinja2": ("a360.publish", "a360.evaluators"),
     "hera": ("workflows",),
     "kubernetes": ("a360.cluster",),
 }

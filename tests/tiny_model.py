@@ -28,7 +28,7 @@ def write_checkpoint(target_dir: Path, *, seed: int, vocab_size: int = 400, posi
         show_progress=False,
     )
     tokenizer.train_from_iterator([_TEXT] * 4, trainer)
-    fast = PreTrainedTokenizerFast(
+    fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", model_max_length=positions
     )
     torch.manual_seed(seed)

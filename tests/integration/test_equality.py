@@ -150,12 +150,12 @@ def differences(
 ) -> list[str]:
     """Every document and metric in which a360 and lm-eval differ, in words."""
     found = []
-    ours = {(item["task"], item["filter"], item["doc_id"]): item for item in items}
+    ours = {(str(item["task"]), item["filter"], item["doc_id"]): item for item in items}
     theirs = {(t, s["filter"], s["doc_id"]): s for t, samples in harness.samples.items() for s in samples}
     if ours.keys() != theirs.keys():
         found.append(f"documents: {len(ours)} here, {len(theirs)} there")
     for place in ours.keys() & theirs.keys():
-        item, sample, task = ours[place], theirs[place], str(place[0])
+        item, sample, task = ours[place], theirs[place], place[0]
         for name in ("doc_hash", "prompt_hash", "target_hash"):
             if item[name] != str(sample[name])[:16]:
                 found.append(f"{place}: {name}")

@@ -135,7 +135,8 @@ def test_an_exhausted_device_halves_the_batch_and_keeps_what_was_answered(
         sizes.append(inputs.shape[0])
         if inputs.shape[0] > 2:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return call(inputs, **options)
+        logits: torch.Tensor = call(inputs, **options)
+        return logits
 
     model._model_call = call_on_a_small_card
     lm = JournaledLM(model, journal(tmp_path), lambda done, total: None)

@@ -99,7 +99,7 @@ def test_pooled_perplexity_weighs_by_length_as_the_closed_form_says() -> None:
             "byte_perplexity": (loglikelihood, size), "bits_per_byte": (loglikelihood, size),
         }  # fmt: skip
 
-    per_task = {"word_perplexity,none": 1.0}
+    per_task: dict[str, object] = {"word_perplexity,none": 1.0}
     made = HarnessResults(
         results={"x": per_task, "y": per_task}, groups={}, higher_is_better={},
         samples={"x": [text(-10.0, 5, 20)], "y": [text(-30.0, 5, 80)]},

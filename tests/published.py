@@ -23,7 +23,6 @@ from a360.records import (
 )
 from a360.results.collect import Collected
 
-MMLU_GROUPS = tuple(GROUPS)
 SOURCES = ("language reference", "library sources", "docstrings")
 DEMO = (
     "demo-mmlu-5shot",
@@ -155,32 +154,23 @@ def _metrics(sketch: Sketch, benchmark: str, progress: float, chance: random.Ran
         )
 
     if "mmlu" in benchmark:
-        yield accuracy("acc", aggregation="macro", headline=True)
-        yield accuracy("acc", aggregation="micro")
-        for group in MMLU_GROUPS:
-            yield accuracy("acc", aggregation="macro", subset=group)
+        yield accuracy("acc", aggregation="macro", headline=True, task="mmlu")
+        for group in ("mmlu", "mmlu_stem", "mmlu_humanities"):
+            yield accuracy("acc", aggregation="micro", task=group)
+        for group in GROUPS:
+            yield accuracy("acc", aggregation="macro", task="mmlu", subset=group)
         for subject in ("abstract_algebra", "anatomy"):
             yield accuracy("acc", task=f"mmlu_{subject}")
     elif "gsm8k" in benchmark:
         yield accuracy("exact_match", filter="strict-match", headline=True)
         yield accuracy("exact_match", filter="flexible-extract")
     elif "heldout" in benchmark:
-        whole = {
-            "metric": "bits_per_byte",
-            "task": benchmark,
-            "aggregation": "micro",
-            "direction": "lower",
-            "n": 120,
-        }
-        for subset, shift in ((None, 1.0), *zip(SOURCES, (0.9, 1.1, 1.25), strict=True)):
+        shared = {"metric": "bits_per_byte", "direction": "lower", "stderr": None, "n": 120}
+        for source, shift in (("", 1.0), *zip(SOURCES, (0.9, 1.1, 1.25), strict=True)):
             bits = round(shift * (2.0 + 6.0 * (1 - progress)) + chance.gauss(0, 0.03), 6)
-            number = {
-                "value": bits,
-                "stderr": round(0.04 * bits, 6),
-                "subset": subset,
-                "headline": subset is None,
-            }
-            yield _metric({**whole, **number})
+            task = f"demo_heldout_{source.replace(' ', '_')}" if source else "demo_heldout"
+            place = {"task": task, "aggregation": "item" if source else "micro", "headline": not source}
+            yield _metric({**shared, **place, "value": bits})
     elif "wikitext" in benchmark:
         words = 10 ** (5.2 - 3.1 * progress)
         for name, value in (("word_perplexity", words), ("bits_per_byte", math.log2(words) / 5.3)):

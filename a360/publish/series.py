@@ -143,7 +143,7 @@ def _curve(benchmark: str, view: BenchmarkView, results: Sequence[Result | None]
         target=marked[-1].target if marked else None,
         headline=_series(view.label, headlines),
         variants=tuple(_series(_variant_name(i), _pick(results, i)) for i in variants),
-        parts=tuple(_series(i.subset or i.task, _pick(results, i)) for i in parts),
+        parts=tuple(_series(_part_name(i, marked[-1].task), _pick(results, i)) for i in parts),
         prompts=tuple(r.prompts if r else None for r in results),
         truncated=tuple(r.truncated_prompts if r else None for r in results),
         reasons=tuple(m.reason if m and m.value is None else None for m in headlines),
@@ -162,6 +162,11 @@ def _companions(headline: Identity, others: Sequence[Identity]) -> tuple[list[Id
     alike = [other for other in groups if other.aggregation == headline.aggregation]
     chosen = alike or groups or parts
     return here, chosen if len(chosen) <= MAX_PARTS else []
+
+
+def _part_name(identity: Identity, whole: str) -> str:
+    """``mmlu_anatomy`` is ``anatomy`` on the page of ``mmlu``."""
+    return (identity.subset or identity.task.removeprefix(f"{whole}_")).replace("_", " ")
 
 
 def _variant_name(identity: Identity) -> str:

@@ -134,7 +134,7 @@ class _Pull:
             sha256 = self._find(verified)
             if sha256 is not None:
                 lock.touch()
-                shutil.rmtree(self.place.partial, ignore_errors=True)  # empty folders after a late kill
+                shutil.rmtree(self.place.partial, ignore_errors=True)  # the folders above the renamed one
                 return sha256
             lock.exclude()
             if self._find() is None:
@@ -184,7 +184,6 @@ class _Pull:
             missing = list(wrong)
         self.place.write_state(self._unverified.model_copy(update={"sha256": sha256}))
         self._tree.rename(self.place.final)
-        shutil.rmtree(self.place.partial, ignore_errors=True)
 
     def _keep_whole_files(self) -> list[str]:
         """The names still to pull; whatever a killed or rejected pull left that does not fit is removed.

@@ -126,6 +126,8 @@ def reserve(place: CachePlace, state: CacheState, cap_bytes: int) -> None:
                 f"{place.final.name} needs {state.bytes:,}",
                 hint="raise the cache's size or run fewer workers",
             )
+        # Only what has a directory counts as booked.
+        place.partial.mkdir(exist_ok=True)
         place.write_state(state)
 
 

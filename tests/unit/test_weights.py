@@ -1,6 +1,7 @@
 """The weight cache over a directory: one pull, verified, repaired after any kill, evicted by last use."""
 
 import multiprocessing.process
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import a360.weights
 from a360.errors import ConfigError, DataError, MissingError
 from a360.records import Checkpoint, FullHashes
 from a360.storage.file_store import FileStore
+from a360.storage.os_errors import DiskFullError
 from a360.weights import WeightCache, checkpoint_folder, pull_checkpoint
 from tests.weight_files import CountingStore, cached_digests, contents, full_hashes, tree, upload
 
@@ -158,6 +160,61 @@ def test_a_transfer_that_damages_bytes_once_is_repeated(source: CountingStore, c
         assert pulled.bytes_pulled == sum(map(len, files.values())) + 300_000
 
 
+def test_a_shard_of_zeros_that_ends_early_is_a_data_error(
+    source: CountingStore, cache: WeightCache, small_whole_bytes: int
+) -> None:
+    """All its windows look alike, whatever its size is."""
+    checkpoint = upload(source, "ckpt_001", {SHARD: bytes(4 * MIB)})
+    source.write(f"ckpt_001/{SHARD}", bytes(4 * MIB - 1))
+    with pytest.raises(DataError, match=r"has 4,194,303 bytes .* expected 4,194,304 bytes"):
+        pull_checkpoint(checkpoint, source, cache)
+
+
+def test_files_that_came_before_the_disk_was_full_count_as_pulled(
+    source: CountingStore, cache: WeightCache
+) -> None:
+    class FullOnce(CountingStore):
+        def pull_tree(self, keys: Sequence[str], target_dir: Path) -> int:
+            if not self.pulled:
+                super().pull_tree(keys[:2], target_dir)
+                raise DiskFullError("full")
+            return super().pull_tree(keys, target_dir)
+
+    files = contents("a")
+    checkpoint = upload(source, "ckpt_001", files)
+    full_once = FullOnce(source.root)
+    with pull_checkpoint(checkpoint, full_once, cache) as pulled:
+        assert pulled.bytes_pulled == sum(map(len, files.values()))
+    assert full_once.pulled == [f"ckpt_001/{name}" for name in sorted(files)]
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_what_a_broken_pull_left_is_kept_where_it_fits(
+    damaged: bool, source: CountingStore, cache: WeightCache, small_whole_bytes: int
+) -> None:
+    files = contents("a", 4 * MIB)
+    checkpoint = upload(source, "ckpt_001", files)
+    source.delete("ckpt_001/tokenizer.json")
+    with pytest.raises(MissingError):
+        pull_checkpoint(checkpoint, source, cache)
+    source.write("ckpt_001/tokenizer.json", files["tokenizer.json"])
+    if damaged:
+        # What does not fit is pulled at once; a first transfer that goes wrong as well is still forgiven.
+        partial = cache.dir / f"{checkpoint.digest}.partial" / "ckpt_001"
+        (partial / SHARD).write_bytes(bytes(4 * MIB))
+        before = len(source.pulled)
+
+        def damage_first_transfer(pulled: int, target_dir: Path) -> None:
+            if source.pulled[before:].count(f"ckpt_001/{SHARD}") == 1:
+                (partial / SHARD).write_bytes(bytes(4 * MIB))
+
+        source.damage = damage_first_transfer
+    with pull_checkpoint(checkpoint, source, cache) as pulled:
+        assert tree(pulled.dir) == files
+    assert source.pulled.count(f"ckpt_001/{SHARD}") == (3 if damaged else 1)
+    assert source.pulled.count("ckpt_001/tokenizer.json") == 2
+
+
 def test_a_missing_file_is_named(source: CountingStore, cache: WeightCache) -> None:
     checkpoint = upload(source, "ckpt_001", contents("a"))
     source.delete("ckpt_001/tokenizer.json")
@@ -232,7 +289,9 @@ def test_another_fingerprint_of_a_digest_is_pulled_unless_its_bytes_are_proven(
     assert first.digest == second.digest
     assert first.fingerprint != second.fingerprint
     known = FullHashes(fingerprint=second.fingerprint, sha256=full_hashes(files)) if is_known else None
-    pull_checkpoint(first, source, cache).close()
+    held = pull_checkpoint(first, source, cache)
+    if pulled_again:
+        held.close()  # else both are used at once
     with pull_checkpoint(second, source, cache, known) as pulled:
         assert pulled.sha256 == full_hashes(files)
         assert (f"copy_of_001/{SHARD}" in source.pulled) == pulled_again

@@ -59,6 +59,7 @@ def test_the_end_of_a_use_counts_as_a_use(source: CountingStore, tmp_path: Path)
 def test_what_another_process_uses_is_never_evicted(source: CountingStore, tmp_path: Path) -> None:
     cache = WeightCache(dir=tmp_path / "cache", cap_bytes=700_000)
     a, b, c = (upload(source, name, contents(name)) for name in "abc")
+    pull_checkpoint(a, source, cache).close()
     with _other_process(_hold, a, source, cache) as holder:
         pull_checkpoint(b, source, cache).close()
         with pull_checkpoint(c, source, cache) as pulled:
@@ -72,6 +73,46 @@ def test_what_another_process_uses_is_never_evicted(source: CountingStore, tmp_p
     pull_checkpoint(c, source, cache).close()
     pull_checkpoint(b, source, cache).close()
     assert cached_digests(cache) == {b.digest, c.digest}, "a lock ends with its process"
+
+
+def test_a_use_that_was_killed_counts_as_a_use(source: CountingStore, tmp_path: Path) -> None:
+    cache = WeightCache(dir=tmp_path / "cache", cap_bytes=700_000)
+    a, b, c = (upload(source, name, contents(name)) for name in "abc")
+    for checkpoint in (a, b):
+        pull_checkpoint(checkpoint, source, cache).close()
+    with _other_process(_hold, a, source, cache) as holder:
+        holder.kill()
+    pull_checkpoint(c, source, cache).close()
+    assert cached_digests(cache) == {a.digest, c.digest}
+
+
+def test_of_two_pulls_that_do_not_fit_together_one_gets_the_room(
+    source: CountingStore, tmp_path: Path
+) -> None:
+    a, b = (upload(source, name, contents(name)) for name in "ab")
+    barrier, results = FORK.Barrier(2), FORK.SimpleQueue()
+
+    def pull(checkpoint: Checkpoint) -> None:
+        for number in range(15):
+            cache = WeightCache(dir=tmp_path / f"cache-{number}", cap_bytes=400_000)
+            barrier.wait(60)
+            try:
+                pulled = pull_checkpoint(checkpoint, source, cache)
+            except TransientError:
+                barrier.wait(60)
+                results.put((number, False))
+            else:
+                barrier.wait(60)
+                pulled.close()
+                results.put((number, True))
+
+    processes = [FORK.Process(target=pull, args=(checkpoint,)) for checkpoint in (a, b)]
+    for process in processes:
+        process.start()
+    answers = sorted(results.get() for _ in range(30))
+    for process in processes:
+        process.join()
+    assert answers == [(number, won) for number in range(15) for won in (False, True)]
 
 
 def test_a_killed_pull_counts_and_makes_room_like_any_other(source: CountingStore, tmp_path: Path) -> None:

@@ -106,7 +106,9 @@ def make_scale(values: Sequence[float | None], *, log: bool, margin: float = 0.0
 
 
 def _padded(low: float, high: float, margin: float) -> tuple[float, float]:
-    space = (high - low) * margin or abs(high) * 0.1 or 1.0
+    if low == high == 0:  # a score that nobody has reached yet
+        return -0.01, 0.2
+    space = (high - low) * margin or abs(high) * 0.1 or 0.1
     return low - space, high + space
 
 

@@ -157,6 +157,10 @@ def test_the_marks_of_a_logarithmic_axis_name_their_values() -> None:
         assert math.isclose(10**position, float(text.rstrip("kMB")) * units[text[-1]])
 
 
+def test_a_score_that_stays_at_zero_has_no_negative_marks() -> None:
+    assert [tick.text for tick in make_scale([0.0, 0.0], log=False).ticks][:2] == ["0.00", "0.05"]
+
+
 def test_log_spaced_checkpoints_start_logarithmic_and_even_ones_linear() -> None:
     assert x_axes(places(*(2**i for i in range(12))))[0].starts_log
     assert not x_axes(places(*range(0, 1000, 10)))[0].starts_log

@@ -1,7 +1,8 @@
 """Planning at the size of Amber: 8,280 pairs, 8,000 of them committed, on an S3 server, without an index.
 
-Prints seconds, peak memory and requests of one ``a360 plan`` in a process of its own, and of a bare LIST of the same
-commits by boto3 as the yardstick. The server (moto) runs in this process and is filled directly.
+Prints seconds, peak memory and counts of one ``a360 plan`` in a process of its own, and the seconds of a bare
+LIST of the same commits by boto3 as the yardstick. The server (moto) runs in this process and is filled
+directly.
 """
 
 import json
@@ -45,7 +46,8 @@ def main() -> None:
         started = time.perf_counter()
         plan = subprocess.run(
             [sys.executable, "-P", "-m", "a360", "plan", str(suite_path), "--json"],
-            capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+            capture_output=True, text=True, check=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
         )  # fmt: skip
         seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20

@@ -4,6 +4,7 @@ Runs in a process of its own (a pod, or a worker of ``a360 run``): it changes th
 mirror and sets the environment of ``datasets``. lm-eval and torch are imported only after that.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -39,6 +40,8 @@ from a360.weights import WeightCache, pull_checkpoint
 if TYPE_CHECKING:
     from a360.evaluators.harness import Outcome
     from a360.evaluators.journaled_lm import MeasuringHFLM
+
+_log = logging.getLogger(__name__)
 
 Phase = Literal[
     "staging", "loading", "evaluating", "flushed", "committing", "committed", "done already", "failed"
@@ -257,6 +260,7 @@ class Evaluator:
 
     def _fail(self, plan: Plan, attempt: _Attempt, raised: Exception) -> PairOutcome:
         error = _as_a360_error(raised)
+        _log.debug("%s failed", attempt.pair, exc_info=raised)
         failure = Failure(
             model=plan.model,
             checkpoint=attempt.checkpoint.id,
@@ -342,7 +346,8 @@ def _verify_protocol(plan: Plan, cell: Cell, checkpoint: Checkpoint, protocol: P
         here = protocol.model_dump() if protocol else {}
         differing = sorted(k for k, v in planned.model_dump().items() if here.get(k) != v) or ["key"]
         raise ConfigError(
-            f"plan {plan.id} cannot be reproduced: benchmark {cell.benchmark}: {', '.join(differing)} differ here",
+            f"plan {plan.id} cannot be reproduced: benchmark {cell.benchmark}: "
+            f"{', '.join(differing)} differ here",
             hint="Plan with the same suite, mirror and a360 version that evaluates.",
         )
 
@@ -354,9 +359,7 @@ def _as_a360_error(error: Exception) -> A360Error:
     text = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), 'no message')}"
     if isinstance(error, OSError | MemoryError) or "CUDA" in str(error):
         return TransientError(f"evaluation was interrupted on {node()}: {text}")
-    return DataError(
-        f"evaluation failed: {text}", hint="a360 evaluate shows the whole traceback with --debug."
-    )
+    return DataError(f"evaluation failed: {text}", hint="a360 --debug evaluate shows where.")
 
 
 def _utc(seconds: float) -> str:

@@ -1,8 +1,8 @@
 """``a360 run``: the evaluate job in persistent worker processes of one machine.
 
 A worker imports torch once and keeps its evaluator between groups. It is replaced after a number of pairs
-or when it has grown too large; a group whose worker was killed, or whose pairs may succeed when tried again, goes
-back to the queue. Nothing is kept here that the store does not have.
+or when it has grown too large; a group whose worker was killed, or whose pairs may succeed when tried again,
+goes back to the queue. Nothing is kept here that the store does not have.
 """
 
 import multiprocessing
@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -138,9 +138,10 @@ class _Pool:
     def stop(self) -> None:
         """Ends idle workers quietly and busy ones as a preempted pod: SIGTERM, a flush, at last a kill."""
         for worker in self.workers:
-            worker.pipe.close()
             if worker.group:
                 worker.process.terminate()
+            else:
+                worker.pipe.close()
         deadline = time.monotonic() + _STOP_SECONDS
         for worker in self.workers:
             worker.process.join(max(0.0, deadline - time.monotonic()))
@@ -224,7 +225,8 @@ def _throttled(pipe: Connection) -> "Callable[[Event], None]":
         if is_step and time.monotonic() - last < _REPORT_SECONDS:
             return
         last = time.monotonic()
-        pipe.send(event)
+        with suppress(BrokenPipeError):  # a dead parent is no failure of the pair; SIGTERM follows
+            pipe.send(event)
 
     return send
 

@@ -92,6 +92,11 @@ class PublishSection(Record):
     """W&B project of the offline runs; by default the model's name."""
 
 
+_UNNAMED = 'in "<unicode string>", '
+"""How PyYAML names a text that has no file."""
+_IN_WORDS = {"extra_forbidden": "unknown key", "missing": "is required"}
+
+
 def _as_choice(value: object) -> object:
     return {"id": value} if isinstance(value, str) else value
 
@@ -155,7 +160,8 @@ def parse_suite(text: str, *, where: str, base_dir: Path) -> Suite:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(
-            f"suite is not YAML: {where}: {error}", hint="Check indentation and quotes."
+            f"suite is not YAML: {where}: {str(error).replace(_UNNAMED, '')}",
+            hint="Check indentation and quotes.",
         ) from None
     if not isinstance(document, dict):
         raise ConfigError(
@@ -164,9 +170,12 @@ def parse_suite(text: str, *, where: str, base_dir: Path) -> Suite:
     try:
         suite = Suite.model_validate(document)
     except ValidationError as error:
-        faults = "\n".join(f"  {'.'.join(map(str, e['loc'])) or 'suite'}: {e['msg']}" for e in error.errors())
+        faults = [
+            f"  {'.'.join(map(str, e['loc'])) or 'suite'}: {_IN_WORDS.get(e['type'], e['msg'])}"
+            for e in error.errors()
+        ]
         raise ConfigError(
-            f"suite is not valid: {where}:\n{faults}",
+            "\n".join([f"suite is not valid: {where}:", *faults]),
             hint="a360 suites schema prints the JSON Schema of a suite.",
         ) from None
     return _absolute(suite, base_dir)
@@ -190,7 +199,8 @@ def _read_file(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"suite cannot be read: {path}: {error}", hint="Give the path of a YAML file."
+            f"suite cannot be read: {path}: {getattr(error, 'strerror', error)}",
+            hint="Give the path of a YAML file.",
         ) from None
 
 

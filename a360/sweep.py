@@ -25,7 +25,7 @@ from a360.suite import Suite
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedSweep:
-    """What was published, where, and which files had to change."""
+    """What was published, where, and which of it had to change."""
 
     directory: Path
     report: Path
@@ -89,7 +89,7 @@ def publish_sweep(suite: Suite, plan: Plan, *, wandb: bool) -> PublishedSweep:
     return PublishedSweep(
         directory=directory,
         report=directory / "report.html",
-        changed=published.changed,
+        changed=(*published.changed, *(f"wandb/{run.run_id}" for run in runs if run.written)),
         wandb_runs=tuple(run.run_id for run in runs),
         collected=collected,
     )

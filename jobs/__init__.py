@@ -18,6 +18,8 @@ from a360.errors import A360Error, DataError
 def run_job(job: Callable[[], int]) -> None:
     """Ends the process with the job's exit code, or that of its error."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    if os.environ.get("A360_DEBUG"):
+        logging.getLogger("a360").setLevel(logging.DEBUG)
     try:
         code = job()
     except A360Error as error:

@@ -63,7 +63,7 @@ def _row(checkpoint: Checkpoint, inventory: Inventory) -> list[str]:
         decimal(sum(file.bytes for file in checkpoint.files)),
         str(len(checkpoint.files)),
         _short(inventory.parameters),
-        checkpoint.digest,
+        checkpoint.digest[:16],
     ]
 
 

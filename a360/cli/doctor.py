@@ -22,9 +22,12 @@ def show_checks(suite_name: str | None, *, as_json: bool) -> None:
         ConfigError: the suite is not valid.
         typer.Exit: a check failed.
     """
+    done = []
     checks = _checks(suite_name)
-    with busy("looking"):
-        done = list(checks) if as_json else [_show(check) for check in checks]
+    while check := _next(checks):
+        done.append(check)
+        if not as_json:
+            _show(check)
     counts = Counter(check.state for check in done)
     if as_json:
         documents = [{"name": c.name, "state": c.state, "found": c.found, "hint": c.hint} for c in done]
@@ -42,9 +45,13 @@ def _checks(suite_name: str | None) -> Iterator[Check]:
         yield from check_suite(suite)
 
 
-def _show(check: Check) -> Check:
-    line = Text.assemble((f"{check.state:<5}", _STYLES[check.state]), f"{check.name:<19}", check.found)
+def _next(checks: Iterator[Check]) -> Check | None:
+    with busy("looking"):  # ends before the check is shown: the sign of life and the lines share a terminal
+        return next(checks, None)
+
+
+def _show(check: Check) -> None:
+    line = Text.assemble((f"{check.state:<5}", _STYLES[check.state]), f"{check.name:<20}", check.found)
     data.print(line, soft_wrap=True)
     if check.hint:
         data.print(Text.assemble(" " * 5, ("hint", "cyan"), f": {check.hint}"), soft_wrap=True)
-    return check

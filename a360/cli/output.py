@@ -70,17 +70,16 @@ def print_table(
 
 def note(text: str) -> None:
     """A line about what is going on, on stderr."""
-    notes.print(text, markup=False, soft_wrap=True)
+    _say(Text(text))
 
 
 def show_error(error: A360Error) -> None:
-    """The error's message and hint on stderr."""
+    """The error's message and hint on stderr; with ``--debug`` its traceback before them."""
     if _debugging():
         traceback.print_exception(error)
-    line = Text.assemble((type(error).__name__, "bold red"), f": {error.message}")
-    notes.print(line, soft_wrap=True)
+    _say(Text.assemble((type(error).__name__, "bold red"), f": {error.message}"))
     if error.hint:
-        notes.print(Text.assemble(("hint", "bold cyan"), f": {error.hint}"), soft_wrap=True)
+        _say(Text.assemble(("hint", "bold cyan"), f": {error.hint}"))
 
 
 def show_unexpected(error: Exception) -> None:
@@ -89,11 +88,13 @@ def show_unexpected(error: Exception) -> None:
         traceback.print_exception(error)
         return
     first = next(iter(str(error).splitlines()), "")
-    notes.print(Text.assemble((type(error).__name__, "bold red"), f": {first}"), soft_wrap=True)
-    notes.print(
-        Text.assemble(("hint", "bold cyan"), ": this is a fault of a360; a360 --debug … shows where"),
-        soft_wrap=True,
-    )
+    _say(Text.assemble((type(error).__name__, "bold red"), f": {first}"))
+    _say(Text.assemble(("hint", "bold cyan"), ": this is a fault of a360; a360 --debug … shows where"))
+
+
+def _say(text: Text) -> None:
+    # A terminal would break a line within a word; a log must not be broken at all.
+    notes.print(text, soft_wrap=not notes.is_terminal)
 
 
 def _debugging() -> bool:

@@ -136,7 +136,7 @@ class _Bars:
             self._pairs.pop(line, None)
             self.workers.update(line, description="waiting", total=None, completed=0, state="")
             if event.phase == "failed":
-                note(f"failed: {event.pair}: {event.message}")
+                note(f"failed: {event.pair}{_indented(event.message)}")
         elif event.phase != "flushed":
             state = "preparing" if event.phase == "evaluating" and not event.total else event.phase
             self.workers.update(
@@ -170,9 +170,8 @@ class _Lines:
         """Takes an event."""
         self._work.take(event)
         if event.phase in ENDED:
-            message = f": {event.message}" if event.message else ""
             count = f"[{len(self._work.ended)}/{len(self._work.pairs)}]"
-            note(f"{count} {event.phase}: {event.pair}{message}{self._left()}")
+            note(f"{count} {event.phase}: {event.pair}{self._left()}{_indented(event.message)}")
 
     def _left(self) -> str:
         done, total = self._work.done(), self._work.total()
@@ -205,6 +204,10 @@ class _RequestsColumn(ProgressColumn):
         total, completed = getattr(task, "total", None), getattr(task, "completed", 0)
         state: str = getattr(task, "fields", {}).get("state", "")
         return Text(f"{completed:,.0f}/{total:,.0f}" if total and state == "evaluating" else state)
+
+
+def _indented(message: str) -> str:
+    return "".join(f"\n  {line}" for line in message.splitlines())
 
 
 def _left() -> TimeRemainingColumn:

@@ -1,5 +1,6 @@
 """The commands that plan, evaluate, collect and publish: they call the stages and show what these say."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -61,6 +62,8 @@ def _evaluate(suite: Suite, plan: Plan, workers: int | None) -> "tuple[PairOutco
     if not pairs:
         return ()
     count = workers or suite.run.workers
+    # Workers that an interrupt ends leave tqdm's semaphores to Python's tracker, which warns of each.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
     try:
         with watch_pairs(pairs, min(count, len(plan.groups))) as show:
             return run_groups(suite, plan, show, workers=count)
@@ -154,7 +157,9 @@ def publish_suite(suite: Suite, *, wandb: bool, as_json: bool) -> None:
     if as_json:
         print_json(_published_document(published))
         return
-    print_text(f"{describe_counts(count_states(published.collected.coverage))}")
+    print_text(describe_counts(count_states(published.collected.coverage)))
+    for name in published.changed:
+        print_text(f"changed: {name}")
     _print_published(published)
 
 
@@ -190,12 +195,10 @@ def _publish(suite: Suite, plan: Plan, *, wandb: bool) -> PublishedSweep:
 
 
 def _print_published(published: PublishedSweep) -> None:
-    if published.changed:
-        print_text(f"changed: {', '.join(published.changed)}")
-    else:
-        print_text("nothing changed in the report")
-    if published.wandb_runs:
-        print_text(f"W&B runs: {', '.join(published.wandb_runs)}")
+    if not published.changed:
+        print_text("nothing changed: what is published is up to date")
+    for run in published.wandb_runs:
+        print_text(f"W&B run: {run}")
     print_text(f"report: {published.report}")
 
 

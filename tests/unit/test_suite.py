@@ -55,8 +55,8 @@ def test_a_plain_id_is_a_benchmark_without_limit() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "place", "said"),
     [
-        ("name: tiny\n", "name: tiny\nshards: 3\n", "shards", "Extra inputs"),
-        ("{uri: results}", "{uri: results, url: x}", "store.url", "Extra inputs"),
+        ("name: tiny\n", "name: tiny\nshards: 3\n", "shards", "unknown key"),
+        ("{uri: results}", "{uri: results, url: x}", "store.url", "unknown key"),
         ("name: tiny\n", "name: Tiny Suite\n", "name", "pattern"),
         ("name: tiny\n", "name: 3\n", "name", "string"),
         ("  root: checkpoints\n", "", "model.root", "required"),
@@ -86,6 +86,7 @@ def test_what_is_not_yaml_is_said_to_be_none(text: str) -> None:
     error = fault_of(text)
     assert error.message.startswith("suite is not YAML: tiny.yaml")
     assert "line " in error.message
+    assert "<unicode string>" not in error.message
 
 
 @pytest.mark.parametrize(("text", "found"), [("", "NoneType"), ("- name", "list"), ("just words", "str")])

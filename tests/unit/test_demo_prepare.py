@@ -1,0 +1,44 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from a360.demo.prepare import demo_suite_text, training_settings
+from a360.demo.train import TrainSettings, checkpoint_steps
+from a360.suite import parse_suite, shipped_suite_text
+
+
+@pytest.fixture
+def training_record(tmp_path: Path) -> Path:
+    path = tmp_path / "training.json"
+    path.write_text(json.dumps({"checkpoints": ["step_000000", "step_000003"], "tokens_per_step": 77}))
+    return path
+
+
+def test_the_suite_expects_what_was_trained(training_record: Path) -> None:
+    suite = parse_suite(demo_suite_text(training_record), where="demo", base_dir=Path("/demo"))
+    naming = suite.model.naming
+    assert naming.expected == ("step_000000", "step_000003")
+    assert [axis.tokens_per_step for axis in naming.tokens] == [77]
+
+
+def test_all_else_of_the_suite_is_as_it_ships(training_record: Path) -> None:
+    shipped = shipped_suite_text("demo").splitlines()
+    filled = demo_suite_text(training_record).splitlines()
+    assert len(filled) == len(shipped)
+    changed = [old.strip().lstrip("- ") for old, new in zip(shipped, filled, strict=True) if old != new]
+    assert [line.partition(":")[0] for line in changed] == ["expected", "tokens_per_step"]
+
+
+@pytest.mark.parametrize("checkpoints", [None, *range(2, 31)])
+def test_every_number_of_checkpoints_that_the_command_takes_can_be_trained(checkpoints: int | None) -> None:
+    settings = TrainSettings.model_validate(training_settings(checkpoints))
+    assert len(checkpoint_steps(settings)) == (checkpoints or 12)
+
+
+def test_the_demo_without_a_number_is_the_trainers_default() -> None:
+    assert training_settings(None) == training_settings(TrainSettings().checkpoints) == {}
+
+
+def test_few_checkpoints_come_from_a_short_training_run() -> None:
+    assert training_settings(3)["steps"] < TrainSettings().steps / 4

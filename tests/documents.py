@@ -21,7 +21,11 @@ def make_suite(
 ) -> Suite:
     text = f"""
 name: small
-model: {{name: m, root: root, naming: {{pattern: 'step_(?P<step>[0-9]+)', settle_seconds: 0}}, dtype: float32}}
+model:
+  name: m
+  root: root
+  naming: {{pattern: 'step_(?P<step>[0-9]+)', settle_seconds: 0}}
+  dtype: float32
 store: {{uri: store}}
 data: {{mirror: mirror}}
 benchmarks: {benchmarks}

@@ -16,8 +16,8 @@ GROUP = Benchmark(
     macros=(Macro(subset=None, tasks=("a", "b")), Macro(subset="one", tasks=("b",))),
 )  # fmt: skip
 POOLED = Benchmark(
-    id="p", title="p", task="texts", folder=None, shots=None, data=("d",), source="https://x", cost=1, pooled=True,
-    headline=Headline(metric="bits_per_byte", aggregation="micro"), kind="perplexity", direction="lower",
+    id="p", title="p", task="texts", folder=None, shots=None, data=("d",), source="https://x", cost=1,
+    pooled=True, headline=Headline(metric="bits_per_byte", aggregation="micro"), kind="perplexity", direction="lower",
 )  # fmt: skip
 
 

@@ -138,8 +138,8 @@ def test_the_newest_failure_of_a_pair_counts(store: Store) -> None:
     name = CommitName("demo-boolq", "step_1", "k" * 16)
     for attempt in ("a", "b"):
         failure = Failure(
-            model="m", checkpoint="step_1", benchmark="demo-boolq", key="k" * 16, attempt=attempt, exit_code=3,
-            error=f"error {attempt}", hint=None, environment="e", node="n", failed_at="2026",
+            model="m", checkpoint="step_1", benchmark="demo-boolq", key="k" * 16, attempt=attempt,
+            exit_code=3, error=f"error {attempt}", hint=None, environment="e", node="n", failed_at="2026",
         )  # fmt: skip
         record_failure(store, failure)
     assert read_failures(store, "m")[name].error == "error b"

@@ -17,7 +17,8 @@ GROUP = Benchmark(
 )  # fmt: skip
 POOLED = Benchmark(
     id="p", title="p", task="texts", folder=None, shots=None, data=("d",), source="https://x", cost=1,
-    pooled=True, headline=Headline(metric="bits_per_byte", aggregation="micro"), kind="perplexity", direction="lower",
+    headline=Headline(metric="bits_per_byte", aggregation="micro"), kind="perplexity", direction="lower",
+    pooled=True,
 )  # fmt: skip
 
 

@@ -86,9 +86,7 @@ def test_a_use_that_was_killed_counts_as_a_use(source: CountingStore, tmp_path: 
     assert cached_digests(cache) == {a.digest, c.digest}
 
 
-def test_of_two_pulls_that_do_not_fit_together_one_gets_the_room(
-    source: CountingStore, tmp_path: Path
-) -> None:
+def test_of_two_pulls_that_do_not_fit_together_one_gets_room(source: CountingStore, tmp_path: Path) -> None:
     a, b = (upload(source, name, contents(name)) for name in "ab")
     barrier, results = FORK.Barrier(2), FORK.SimpleQueue()
 
@@ -106,13 +104,36 @@ def test_of_two_pulls_that_do_not_fit_together_one_gets_the_room(
                 pulled.close()
                 results.put((number, True))
 
-    processes = [FORK.Process(target=pull, args=(checkpoint,)) for checkpoint in (a, b)]
-    for process in processes:
-        process.start()
+    _run_at_once(*[FORK.Process(target=pull, args=(checkpoint,)) for checkpoint in (a, b)])
     answers = sorted(results.get() for _ in range(30))
-    for process in processes:
-        process.join()
     assert answers == [(number, won) for number in range(15) for won in (False, True)]
+
+
+def test_a_pull_has_its_room_before_its_first_byte(source: CountingStore, tmp_path: Path) -> None:
+    cache = WeightCache(dir=tmp_path / "cache", cap_bytes=400_000)
+    a, b = (upload(source, name, contents(name)) for name in "ab")
+    reached, go_on = FORK.Event(), FORK.Event()
+    folder = str(cache.dir / f"{a.digest}.partial" / "a")
+
+    def wait_at_the_folder(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "os.mkdir" and arguments[0] == folder:
+            reached.set()
+            go_on.wait(60)
+
+    def pull() -> None:
+        sys.addaudithook(wait_at_the_folder)
+        pull_checkpoint(a, source, cache).close()
+
+    process = FORK.Process(target=pull)
+    process.start()
+    assert reached.wait(60)
+    try:
+        with pytest.raises(TransientError, match="300,015 of 400,000 bytes in use"):
+            pull_checkpoint(b, source, cache)
+    finally:
+        go_on.set()
+        process.join()
+    assert cached_digests(cache) == {a.digest}
 
 
 def test_a_killed_pull_counts_and_makes_room_like_any_other(source: CountingStore, tmp_path: Path) -> None:
@@ -198,12 +219,8 @@ def test_of_two_processes_one_pulls_and_both_use_it(source: CountingStore, cache
         with pull_checkpoint(checkpoint, source, cache) as pulled:
             results.put((pulled.bytes_pulled, tree(pulled.dir) == files, pulled.sha256))
 
-    processes = [FORK.Process(target=pull) for _ in range(4)]
-    for process in processes:
-        process.start()
-    answers = sorted(results.get() for _ in processes)
-    for process in processes:
-        process.join()
+    _run_at_once(*[FORK.Process(target=pull) for _ in range(4)])
+    answers = sorted(results.get() for _ in range(4))
     expected = full_hashes(files)
     assert answers == [(0, True, expected)] * 3 + [(sum(map(len, files.values())), True, expected)]
     assert sorted(source.pulled) == [f"ckpt_001/{name}" for name in sorted(files)]
@@ -232,9 +249,10 @@ def test_a_process_that_waits_takes_over_when_the_pulling_one_is_killed(
     )
     waiting.start()
     os.kill(stuck.pid or 0, signal.SIGKILL)
-    assert results.get() == sum(map(len, files.values())) - len(files["config.json"]), "one file was whole"
     stuck.join()
     waiting.join()
+    assert waiting.exitcode == 0
+    assert results.get() == sum(map(len, files.values())) - len(files["config.json"]), "one file was whole"
     assert tree(cache.dir / checkpoint.digest) == files
 
 
@@ -316,6 +334,14 @@ def _killed_at(
     process.join()
     assert process.exitcode in (0, -signal.SIGKILL)
     return process.exitcode != 0
+
+
+def _run_at_once(*processes: multiprocessing.process.BaseProcess) -> None:
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * len(processes)
 
 
 class _other_process:  # noqa: N801

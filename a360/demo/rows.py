@@ -31,9 +31,9 @@ REVISION = "demo-1"
 HELDOUT_REPOSITORY = "a360/demo-heldout"
 
 HELDOUT_DOCUMENTS = 24
-LONG_DOCUMENTS = 4
+LONG_DOCUMENTS = 2
 """How many of a source's documents are cut so late that they exceed one window of 2,048 tokens."""
-SHORT_CHARS, LONG_CHARS = 2_600, 9_500
+SHORT_CHARS, LONG_CHARS = 2_000, 9_000
 MIN_CHARS = 800
 
 

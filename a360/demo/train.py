@@ -55,14 +55,14 @@ Progress = Callable[[int, int, float], None]
 class TrainSettings(Record):
     """Everything a training run depends on besides the text and the library versions."""
 
-    vocab_size: int = 4096
-    hidden_size: int = 256
+    vocab_size: int = Field(default=4096, le=2**16)
+    hidden_size: int = 192
     layers: int = 4
-    heads: int = 4
+    heads: int = 6
     max_positions: int = 2048
-    window_tokens: int = 256
+    window_tokens: int = 128
     windows_per_step: int = Field(default=8, ge=1)
-    steps: int = Field(default=400, ge=1)
+    steps: int = Field(default=1000, ge=1)
     checkpoints: int = Field(default=12, ge=2)
     first_step: int = Field(default=4, ge=1)
     """Step of the second checkpoint; the first is step 0, the others follow at equal ratios."""

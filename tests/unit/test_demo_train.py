@@ -156,6 +156,27 @@ def test_the_first_loss_is_that_of_the_recorded_tokens(trained: Path, record: Tr
         assert model(ids, labels=ids).loss.item() == pytest.approx(record.losses[step - 1], abs=1e-5)
 
 
+def test_two_steps_are_two_updates_of_adamw(tmp_path: Path) -> None:
+    settings = TINY.model_copy(update={"steps": 2, "checkpoints": 2, "warmup_steps": 1})
+    train_demo(tmp_path, settings, documents=DOCUMENTS)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "step_000000")
+    table = pq.read_table(tmp_path / "data_order.parquet").to_pylist()
+    optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95), weight_decay=0.1)
+    for rows, rate in ((table[:4], 3e-3), (table[4:], 3e-4)):
+        ids = torch.tensor([row["tokens"] for row in rows])
+        logits = model(ids).logits[:, :-1]
+        loss = torch.nn.functional.cross_entropy(logits.reshape(-1, 400), ids[:, 1:].reshape(-1))
+        gradients = torch.autograd.grad(loss, list(model.parameters()))
+        norm = torch.stack([gradient.norm() for gradient in gradients]).norm().item()
+        for weight, gradient in zip(model.parameters(), gradients, strict=True):
+            weight.grad = gradient / max(norm, 1.0)
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.step()
+    trained = AutoModelForCausalLM.from_pretrained(tmp_path / "step_000002")
+    for expected, found in zip(model.parameters(), trained.parameters(), strict=True):
+        torch.testing.assert_close(found, expected, atol=2e-5, rtol=0)
+
+
 def test_training_twice_gives_the_same_bytes(trained: Path, record: TrainingRecord, tmp_path: Path) -> None:
     again = train_demo(tmp_path, TINY, documents=DOCUMENTS[::-1])
     assert bytes_below(tmp_path) == bytes_below(trained)
@@ -201,7 +222,7 @@ def test_a_training_that_was_killed_arrives_at_the_same_checkpoints(trained: Pat
     kept = {path.name: path.stat().st_ino for path in tmp_path.glob("step_*")}
     assert sorted(kept) == ["step_000000", "step_000003", "step_000009"]
     (tmp_path / ".step_000030.part").mkdir()
-    (tmp_path / ".step_000030.part" / "model.safetensors").write_bytes(b"half")
+    (tmp_path / ".step_000030.part" / ".tmp-of-a-writer").write_bytes(b"half")
     train_demo(tmp_path, TINY, documents=DOCUMENTS)
     assert bytes_below(tmp_path) == bytes_below(trained)
     assert {name: (tmp_path / name).stat().st_ino for name in kept} == kept

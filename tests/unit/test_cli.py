@@ -244,8 +244,10 @@ def test_what_a_plan_runs_is_listed_by_benchmark(capsys: pytest.CaptureFixture[s
 
 
 def test_a_pair_beyond_the_bound_of_a_sweep_has_a_reason() -> None:
-    left = at_planning(collected(*everything("missing"), groups=(("step_001/boolq",),)).plan).coverage
+    cells = (cell(0, "boolq", "done"), *everything("missing"))
+    left = at_planning(collected(*cells, groups=(("step_001/boolq",),)).plan).coverage
     assert ("step_001", "boolq") not in {(c.checkpoint, c.benchmark) for c in left}
+    assert {c.reason for c in left if c.state == "done"} == {None}
     assert {c.reason for c in left if c.state == "missing"} == {"left for the next sweep: sweep.max_pairs"}
     assert {c.reason for c in left if c.state == "quarantined"} == {"torn"}
 

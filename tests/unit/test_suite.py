@@ -30,8 +30,8 @@ def fault_of(text: str) -> ConfigError:
 
 
 def test_paths_are_relative_to_the_file_and_uris_stay() -> None:
-    suite = parsed()
-    assert suite.model.root == "/base/checkpoints"
+    suite = parsed(SUITE.replace("root: checkpoints", "root: deep/checkpoints"))
+    assert suite.model.root == "/base/deep/checkpoints"
     assert suite.store.uri == "/base/results"
     assert suite.run.cache_dir == "/base/cache"
     assert suite.publish.directory == "/base/report"

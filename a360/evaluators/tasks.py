@@ -58,7 +58,15 @@ def task_hash(leaves: Iterable[Task]) -> str:
     A task's whole module is hashed because its function calls its neighbours (wikitext's detokeniser); of
     lm-eval's own modules only the function is, so that a change beside it moves nothing.
     """
-    return hash_value({task.config.task: _canonical(asdict(task.config)) for task in leaves})
+    return hash_value({task.config.task: canonical_config(task) for task in leaves})
+
+
+def canonical_config(task: Task) -> object:
+    """The resolved configuration of a task as a JSON value that is the same on every machine."""
+    config = asdict(task.config)
+    # Where the YAML file lies; what it says is in the configuration itself.
+    config["metadata"] = {k: v for k, v in (config["metadata"] or {}).items() if k != "config_source"}
+    return _canonical(config)
 
 
 def verify_lock(benchmark: Benchmark, tasks: LoadedTasks, expected: str) -> None:
@@ -73,6 +81,13 @@ def verify_lock(benchmark: Benchmark, tasks: LoadedTasks, expected: str) -> None
             f"here, the plan expects {expected}",
             hint="Use the pinned lm-eval of constraints.txt; after a deliberate change: make lock.",
         )
+
+
+def _resolved(config: dict[str, object]) -> object:
+    """The configuration without where it was read from, which differs between machines."""
+    metadata = config.get("metadata")
+    kept = {k: v for k, v in metadata.items() if k != "config_source"} if isinstance(metadata, dict) else None
+    return _canonical({**config, "metadata": kept})
 
 
 def _canonical(value: object) -> object:

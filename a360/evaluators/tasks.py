@@ -83,13 +83,6 @@ def verify_lock(benchmark: Benchmark, tasks: LoadedTasks, expected: str) -> None
         )
 
 
-def _resolved(config: dict[str, object]) -> object:
-    """The configuration without where it was read from, which differs between machines."""
-    metadata = config.get("metadata")
-    kept = {k: v for k, v in metadata.items() if k != "config_source"} if isinstance(metadata, dict) else None
-    return _canonical({**config, "metadata": kept})
-
-
 def _canonical(value: object) -> object:
     """A JSON value in which functions are their sources and memory addresses do not occur."""
     if isinstance(value, dict):

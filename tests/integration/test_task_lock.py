@@ -1,0 +1,64 @@
+"""The lock says the same on every machine, and what it says is what lm-eval builds here."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from a360.benchmarks import load_lock
+from a360.datasets.mirror import offline_environment, read_manifest
+from a360.demo.rows import write_mirror
+from a360.demo.text import read_documents, split_documents
+
+pytestmark = pytest.mark.integration
+
+LOAD = """
+import json
+from a360.benchmarks import CATALOGUE
+from a360.evaluators.tasks import canonical_config, load_tasks
+rows = [row for row in CATALOGUE.values() if row.stand_in]
+tasks = {row.task: load_tasks(row) for row in rows}
+configs = {name: [canonical_config(leaf) for leaf in task.leaves.values()] for name, task in tasks.items()}
+print(json.dumps({"hashes": {name: loaded.hash for name, loaded in tasks.items()}, "configs": configs}))
+"""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
+    """What a fresh process with the demo's mirror builds: task -> hash, task -> configurations."""
+    directory = tmp_path_factory.mktemp("lock")
+    mirror_dir = directory / "mirror"
+    write_mirror(mirror_dir, split_documents(read_documents())[1])
+    offline = offline_environment(mirror_dir, read_manifest(mirror_dir), directory / "cache")
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", LOAD],
+        cwd=mirror_dir,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **offline},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    parsed: dict[str, dict[str, object]] = json.loads(done.stdout.splitlines()[-1])
+    return parsed
+
+
+def strings_in(value: object) -> list[str]:
+    if isinstance(value, dict):
+        return [text for item in value.values() for text in strings_in(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in strings_in(item)]
+    return [value] if isinstance(value, str) else []
+
+
+def test_the_tasks_of_this_environment_are_the_locked_ones(built: dict[str, dict[str, object]]) -> None:
+    assert built["hashes"] == load_lock()
+
+
+def test_no_path_of_this_machine_enters_the_lock(built: dict[str, dict[str, object]]) -> None:
+    texts = strings_in(built["configs"])
+    assert len(texts) > 1000
+    places = (sys.prefix, sys.base_prefix, str(Path.home()), str(Path(__file__).parents[2]), "site-packages")
+    assert [text[:200] for text in texts if any(place in text for place in places)] == []

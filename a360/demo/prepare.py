@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import platform
+import re
 import signal
 from collections.abc import Callable, Mapping
 from importlib import resources
@@ -88,9 +89,10 @@ def demo_suite_text(training_record: Path) -> str:
     Expected checkpoints are listed so that one that is removed later shows as not uploaded.
     """
     record = json.loads(training_record.read_text())
-    text = shipped_suite_text("demo")
-    text = text.replace("expected: []", f"expected: [{', '.join(record['checkpoints'])}]")
-    return text.replace("tokens_per_step: 2048", f"tokens_per_step: {record['tokens_per_step']}")
+    text = shipped_suite_text("demo").replace(
+        "expected: []", f"expected: [{', '.join(record['checkpoints'])}]"
+    )
+    return re.sub(r"tokens_per_step: \d+", f"tokens_per_step: {record['tokens_per_step']}", text)
 
 
 def _is_prepared(directory: Path, wanted: Prepared) -> bool:

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.integration
 SETTINGS = {
     "checkpoints": 3,
     "steps": 12,
+    "window_tokens": 128,
+    "windows_per_step": 2,
     "vocab_size": 300,
     "hidden_size": 32,
     "layers": 1,
@@ -86,7 +88,7 @@ def test_a_prepared_demo_can_be_planned_whole(demo_dir: Path, monkeypatch: pytes
     suite = load_suite("demo/suite.yaml")
     plan = plan_sweep(suite)
     assert [checkpoint.id for checkpoint in plan.checkpoints] == list(suite.model.naming.expected)
-    assert [checkpoint.tokens for checkpoint in plan.checkpoints] == [0, 4 * 2048, 12 * 2048]
+    assert [checkpoint.tokens for checkpoint in plan.checkpoints] == [0, 4 * 256, 12 * 256]
     assert {cell.state for cell in plan.cells} == {"missing"}
     assert sum(map(len, plan.groups)) == 3 * 8
 

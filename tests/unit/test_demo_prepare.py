@@ -5,7 +5,7 @@ import pytest
 
 from a360.demo.prepare import demo_suite_text, training_settings
 from a360.demo.train import TrainSettings, checkpoint_steps
-from a360.suite import parse_suite, shipped_suite_text
+from a360.suite import load_suite, parse_suite, shipped_suite_text
 
 
 @pytest.fixture
@@ -22,6 +22,12 @@ def test_the_suite_expects_what_was_trained(training_record: Path) -> None:
     assert [axis.tokens_per_step for axis in naming.tokens] == [77]
 
 
+def test_the_shipped_suite_has_the_tokens_of_the_trainers_default() -> None:
+    settings = TrainSettings()
+    [axis] = load_suite("demo").model.naming.tokens
+    assert axis.tokens_per_step == settings.window_tokens * settings.windows_per_step
+
+
 def test_all_else_of_the_suite_is_as_it_ships(training_record: Path) -> None:
     shipped = shipped_suite_text("demo").splitlines()
     filled = demo_suite_text(training_record).splitlines()
@@ -30,7 +36,7 @@ def test_all_else_of_the_suite_is_as_it_ships(training_record: Path) -> None:
     assert [line.partition(":")[0] for line in changed] == ["expected", "tokens_per_step"]
 
 
-@pytest.mark.parametrize("checkpoints", [None, *range(2, 31)])
+@pytest.mark.parametrize("checkpoints", [None, *range(2, 37)])
 def test_every_number_of_checkpoints_that_the_command_takes_can_be_trained(checkpoints: int | None) -> None:
     settings = TrainSettings.model_validate(training_settings(checkpoints))
     assert len(checkpoint_steps(settings)) == (checkpoints or 12)

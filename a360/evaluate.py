@@ -4,12 +4,14 @@ Runs in a process of its own (a pod, or a worker of ``a360 run``): it changes th
 mirror and sets the environment of ``datasets``. lm-eval and torch are imported only after that.
 """
 
+import errno
 import logging
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +36,7 @@ from a360.results.journal import Journal
 from a360.results.places import CommitName, commit_place
 from a360.results.provenance import environment, git_sha, new_attempt, node, reported_packages
 from a360.storage import open_store
+from a360.storage.os_errors import os_failure
 from a360.suite import Suite
 from a360.weights import WeightCache, pull_checkpoint
 
@@ -182,7 +185,7 @@ class Evaluator:
         journal = Journal(
             self._store,
             attempt.cell.generation_key or "",
-            self._attempt,
+            f"{self._attempt}-{uuid.uuid4().hex[:8]}",  # a second try must not overwrite the first
             flush_seconds=run.journal_seconds,
             flush_requests=run.journal_requests,
             on_flush=lambda rows: self._on_event(Event("flushed", pair, rows)),
@@ -230,9 +233,11 @@ class Evaluator:
             return
         data = find_benchmark(benchmark).data
         if self._is_remote():
-            stage_mirror(
-                open_store(self._suite.data.mirror, self._suite.data.s3), data, self._mirror_dir.parent
-            )
+            mirror = open_store(self._suite.data.mirror, self._suite.data.s3)
+            if stage_mirror(mirror, data, self._mirror_dir.parent) != self._mirror_dir:
+                raise ConfigError(
+                    f"mirror was changed: {mirror.uri}", hint="Plan again: its data has new revisions."
+                )
         else:
             verify_files(self._mirror_dir, self._manifest, data)
         self._verified.add(benchmark)
@@ -259,7 +264,7 @@ class Evaluator:
         return any(entry.key == place for entry in self._store.list(place))
 
     def _fail(self, plan: Plan, attempt: _Attempt, raised: Exception) -> PairOutcome:
-        error = _as_a360_error(raised)
+        error = as_a360_error(raised)
         _log.debug("%s failed", attempt.pair, exc_info=raised)
         failure = Failure(
             model=plan.model,
@@ -274,7 +279,10 @@ class Evaluator:
             node=node(),
             failed_at=_utc(time.time()),
         )
-        record_failure(self._store, failure)
+        try:
+            record_failure(self._store, failure)
+        except TransientError as lost:
+            error = lost  # the store is away: try again
         return self._end(attempt, PairOutcome(attempt.pair, "failed", error.exit_code, str(error)))
 
     def _end(self, attempt: _Attempt, outcome: PairOutcome) -> PairOutcome:
@@ -311,7 +319,9 @@ class Evaluator:
             dataset_revisions={
                 name: repository.revision
                 for name, repository in self._manifest.repositories.items()
-                if any(data.startswith(name) for data in find_benchmark(attempt.cell.benchmark).data)
+                if any(
+                    f"{data}/".startswith(f"{name}/") for data in find_benchmark(attempt.cell.benchmark).data
+                )
             },
             conditional_put=self._conditional_put,
         )
@@ -352,14 +362,25 @@ def _verify_protocol(plan: Plan, cell: Cell, checkpoint: Checkpoint, protocol: P
         )
 
 
-def _as_a360_error(error: Exception) -> A360Error:
+def as_a360_error(error: Exception) -> A360Error:
     """What an unforeseen exception means for a retry."""
     if isinstance(error, A360Error):
         return error
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            return os_failure(cause, f"evaluation on {node()}")
     text = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), 'no message')}"
-    if isinstance(error, OSError | MemoryError) or "CUDA" in str(error):
+    if isinstance(error, ImportError):
+        return ConfigError(f"a package is missing: {text}", hint='pip install "a360[evaluate]"')
+    if isinstance(error, OSError | MemoryError) or "CUDA" in str(error) or "allocate memory" in str(error):
         return TransientError(f"evaluation was interrupted on {node()}: {text}")
     return DataError(f"evaluation failed: {text}", hint="a360 --debug evaluate shows where.")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _utc(seconds: float) -> str:

@@ -1,8 +1,8 @@
 """``a360 run``: the evaluate job in persistent worker processes of one machine.
 
 A worker imports torch once and keeps its evaluator between groups. It is replaced after a number of pairs
-or when it has grown too large; a group whose worker was killed, or whose pairs may succeed when tried again,
-goes back to the queue. Nothing is kept here that the store does not have.
+or when it has grown too large. Of a killed worker's group, what it was doing is tried again alone; so is a
+pair that may succeed when tried again. Nothing is kept here that the store does not have.
 """
 
 import multiprocessing
@@ -10,30 +10,35 @@ import os
 import signal
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING, NamedTuple
 
-from a360.errors import A360Error
-from a360.records import Plan
+from a360.errors import A360Error, TransientError
+from a360.plan import pair_id
+from a360.records import Failure, Plan
+from a360.results.commit import record_failure
+from a360.results.provenance import environment, node
+from a360.storage import open_store
 from a360.suite import Suite
 
 if TYPE_CHECKING:
     from a360.evaluate import Event, PairOutcome
 
 TRIES = 3
-"""How often a pair is given to a worker before it counts as failed."""
+"""How often a pair is tried before it counts as failed."""
+_RETRY_SECONDS = 5.0
 _REPORT_SECONDS = 0.2
 _STOP_SECONDS = 30.0
 
 
 class _Group(NamedTuple):
     pairs: tuple[str, ...]
-    tries: int
+    due: float
 
 
 class _Finished(NamedTuple):
@@ -42,49 +47,78 @@ class _Finished(NamedTuple):
 
 
 @dataclass
+class _Queue:
+    """Groups that wait for a worker, and how often each pair was tried."""
+
+    groups: deque[_Group]
+    tries: Counter[str] = field(default_factory=Counter)
+
+    def take(self) -> _Group | None:
+        """The next group that is due."""
+        now = time.monotonic()
+        due = next((group for group in self.groups if group.due <= now), None)
+        if due:
+            self.groups.remove(due)
+        return due
+
+    def seconds_to_next(self) -> float | None:
+        """How long until a waiting group is due; None when nothing waits."""
+        return max(0.0, min(g.due for g in self.groups) - time.monotonic()) if self.groups else None
+
+    def retry(self, pair: str) -> bool:
+        """Whether the pair was put back, to be tried alone and a little later."""
+        self.tries[pair] += 1
+        if self.tries[pair] >= TRIES:
+            return False
+        self.groups.append(_Group((pair,), time.monotonic() + _RETRY_SECONDS * self.tries[pair]))
+        return True
+
+
+@dataclass(eq=False)
 class _Worker:
     process: SpawnProcess
     pipe: Connection
     group: _Group | None = None
+    running: str = ""
+    ended: "dict[str, PairOutcome]" = field(default_factory=dict)
     pairs_done: int = 0
 
 
 @dataclass
 class _Pool:
-    """The workers of one run and the groups that wait for them."""
+    """The workers of one run."""
 
     suite: Suite
     plan: Plan
     on_event: "Callable[[Event], None]"
-    queue: deque[_Group]
+    queue: _Queue
     workers: list[_Worker] = field(default_factory=list)
     outcomes: "dict[str, PairOutcome]" = field(default_factory=dict)
 
-    def start_workers(self, count: int) -> None:
-        """Starts workers until there is one for every waiting group, at most ``count``."""
-        while len(self.workers) < count and len(self.queue) > self._idle():
-            context = multiprocessing.get_context("spawn")
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(self.suite, self.plan, theirs), daemon=True)
-            process.start()
-            theirs.close()
-            self.workers.append(_Worker(process, ours))
-
-    def assign(self) -> None:
-        """Gives waiting groups to idle workers."""
-        for worker in self.workers:
-            if worker.group is None and self.queue:
-                worker.group = self.queue.popleft()
-                worker.pipe.send(worker.group.pairs)
+    def assign(self, count: int) -> None:
+        """Gives every group that is due to an idle worker, starting workers up to ``count``."""
+        while idle := next((w for w in self.workers if w.group is None), None) or len(self.workers) < count:
+            group = self.queue.take()
+            if group is None:
+                return
+            worker = idle if isinstance(idle, _Worker) else self._start()
+            worker.group, worker.running, worker.ended = group, group.pairs[0], {}
+            try:
+                worker.pipe.send(group.pairs)
+            except OSError:
+                self._bury(worker)
 
     def listen(self) -> None:
-        """Takes what workers say until one of them needs a decision."""
+        """Takes what workers say until one of them needs a decision or a waiting group is due."""
         by_pipe = {worker.pipe: worker for worker in self.workers}
-        for pipe in wait(list(by_pipe)):
+        seconds = self.queue.seconds_to_next()
+        if not by_pipe:
+            time.sleep(seconds or 0.0)
+        for pipe in wait(list(by_pipe), seconds or None) if by_pipe else ():
             worker = by_pipe[pipe]  # type: ignore[index]
             try:
                 message = worker.pipe.recv()
-            except (EOFError, ConnectionError):
+            except (EOFError, OSError):  # OSError: killed in the middle of a message
                 self._bury(worker)
                 continue
             if isinstance(message, A360Error):
@@ -92,47 +126,62 @@ class _Pool:
             if isinstance(message, _Finished):
                 self._finish(worker, message)
             else:
-                self.on_event(message)
+                self._note(worker, message)
 
-    def _idle(self) -> int:
-        return sum(worker.group is None for worker in self.workers)
+    def _start(self) -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(self.suite, self.plan, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        self.workers.append(_Worker(process, ours))
+        return self.workers[-1]
+
+    def _note(self, worker: _Worker, event: "Event") -> None:
+        from a360.evaluate import PairOutcome
+
+        worker.running = event.pair
+        if event.phase in ("committed", "done already"):
+            worker.ended[event.pair] = PairOutcome(event.pair, event.phase)
+        self.on_event(event)
 
     def _finish(self, worker: _Worker, finished: _Finished) -> None:
-        group, worker.group = worker.group, None
-        again = tuple(o.pair for o in finished.outcomes if o.exit_code == 75)
-        if group and again and group.tries < TRIES:
-            self.queue.append(_Group(again, group.tries + 1))
-        self.outcomes.update({o.pair: o for o in finished.outcomes if not (again and o.pair in again)})
-        if group and group.tries >= TRIES:
-            self.outcomes.update({o.pair: o for o in finished.outcomes})
+        for outcome in finished.outcomes:
+            if outcome.exit_code != TransientError.exit_code or not self.queue.retry(outcome.pair):
+                self.outcomes[outcome.pair] = outcome
+        worker.group = None
         worker.pairs_done += len(finished.outcomes)
         run = self.suite.run
         too_large = finished.resident_bytes > run.worker_memory_gib * 2**30
         if worker.pairs_done >= run.recycle_pairs or too_large:
-            self._dismiss(worker)
+            self._end(worker)
 
     def _bury(self, worker: _Worker) -> None:
-        """A worker died: its group goes back to the queue, or its pairs count as interrupted."""
+        """A worker died: what it was doing is tried again alone, what it had not begun goes on."""
+        self._end(worker)
+        self.outcomes.update(worker.ended)
+        left = [pair for pair in (worker.group or _Group((), 0.0)).pairs if pair not in worker.ended]
+        suspects = [pair for pair in left if pair == worker.running] or left[:1]
+        if rest := tuple(pair for pair in left if pair not in suspects):
+            self.queue.groups.append(_Group(rest, 0.0))
+        for pair in suspects:
+            if not self.queue.retry(pair):
+                self._give_up(pair, worker.process.exitcode or 0)
+
+    def _give_up(self, pair: str, code: int) -> None:
         from a360.evaluate import Event, PairOutcome
 
-        self.workers.remove(worker)
-        worker.process.join()
-        group = worker.group
-        if group is None:
-            return
-        if group.tries < TRIES:
-            self.queue.append(_Group(group.pairs, group.tries + 1))
-            return
-        code = worker.process.exitcode or 0
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        text = f"TransientError: worker process ended with {how}, {TRIES} times\nhint: out of memory?"
-        for pair in group.pairs:
-            self.outcomes[pair] = PairOutcome(pair, "failed", 75, text)
-            self.on_event(Event("failed", pair, message=text))
+        error = TransientError(f"worker process ended with {how}, {TRIES} times", hint="Was memory short?")
+        _record_failure(self.suite, self.plan, pair, error)
+        self.outcomes[pair] = PairOutcome(pair, "failed", error.exit_code, str(error))
+        self.on_event(Event("failed", pair, message=str(error)))
 
-    def _dismiss(self, worker: _Worker) -> None:
+    def _end(self, worker: _Worker) -> None:
         self.workers.remove(worker)
         worker.pipe.close()
+        worker.process.join(_STOP_SECONDS)
+        worker.process.kill()
         worker.process.join()
 
     def stop(self) -> None:
@@ -140,13 +189,8 @@ class _Pool:
         for worker in self.workers:
             if worker.group:
                 worker.process.terminate()
-            else:
-                worker.pipe.close()
-        deadline = time.monotonic() + _STOP_SECONDS
-        for worker in self.workers:
-            worker.process.join(max(0.0, deadline - time.monotonic()))
-            worker.process.kill()
-            worker.process.join()
+        while self.workers:
+            self._end(self.workers[0])
 
 
 def run_groups(
@@ -157,35 +201,60 @@ def run_groups(
     Raises:
         ConfigError: a worker could not start with this suite; the other workers are stopped.
     """
-    count = workers or suite.run.workers
+    count = _worker_count(suite, plan, workers or suite.run.workers)
     suite = suite.model_copy(update={"run": suite.run.model_copy(update={"workers": count})})
-    pool = _Pool(suite, plan, on_event, deque(_Group(pairs, 1) for pairs in plan.groups))
+    pool = _Pool(suite, plan, on_event, _Queue(deque(_Group(pairs, 0.0) for pairs in plan.groups)))
     with _terminating(pool):
-        while pool.queue or any(worker.group for worker in pool.workers):
-            pool.start_workers(count)
-            pool.assign()
+        while pool.queue.groups or any(worker.group for worker in pool.workers):
+            pool.assign(count)
             pool.listen()
-    return tuple(pool.outcomes[pair] for group in plan.groups for pair in group if pair in pool.outcomes)
+    return tuple(pool.outcomes[pair] for group in plan.groups for pair in group)
+
+
+def _worker_count(suite: Suite, plan: Plan, wanted: int) -> int:
+    """As many workers as may write to the store and as the weight cache has room for, at most ``wanted``."""
+    sizes = [sum(file.bytes for file in checkpoint.files) for checkpoint in plan.checkpoints]
+    room = int(suite.run.cache_gib * 2**30) // max([1, *sizes])
+    return 1 if suite.store.single_writer else max(1, min(wanted, room))
+
+
+def _record_failure(suite: Suite, plan: Plan, pair: str, error: A360Error) -> None:
+    cell = next(cell for cell in plan.cells if pair_id(cell.checkpoint, cell.benchmark) == pair)
+    failure = Failure(
+        model=plan.model,
+        checkpoint=cell.checkpoint,
+        benchmark=cell.benchmark,
+        key=cell.key or "",
+        attempt=f"{os.getpid()}-{time.time_ns()}",
+        exit_code=error.exit_code,
+        error=error.message,
+        hint=error.hint,
+        environment=environment(),
+        node=node(),
+        failed_at=time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
+    )
+    record_failure(open_store(suite.store.uri, suite.store.s3), failure)
 
 
 @contextmanager
 def _terminating(pool: _Pool) -> Iterator[None]:
-    """Stops the workers however the run ends; SIGTERM ends it as an interrupt does."""
+    """Stops the workers however the run ends; after SIGTERM the process ends as SIGTERM ends one."""
+    terminated: list[int] = []
 
     def interrupt(signum: int, frame: object) -> None:
+        terminated.append(signum)
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGTERM, interrupt) if _in_main_thread() else None
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    previous = signal.signal(signal.SIGTERM, interrupt) if in_main_thread else None
     try:
         yield
     finally:
         pool.stop()
         if previous is not None:
-            signal.signal(signal.SIGTERM, previous)
-
-
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
+            signal.signal(signal.SIGTERM, signal.SIG_DFL if terminated else previous)
+        if terminated:
+            signal.raise_signal(signal.SIGTERM)
 
 
 def _work(suite: Suite, plan: Plan, pipe: Connection) -> None:
@@ -194,18 +263,27 @@ def _work(suite: Suite, plan: Plan, pipe: Connection) -> None:
     threads = suite.run.threads or max(1, (os.cpu_count() or 1) // suite.run.workers)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    from a360.evaluate import Evaluator, flush_on_sigterm
+    from a360.evaluate import Evaluator, as_a360_error, flush_on_sigterm
 
     try:
         evaluator = Evaluator(suite, _throttled(pipe))
         flush_on_sigterm(evaluator)
-        while True:
-            outcomes = evaluator.evaluate_group(plan, pipe.recv())
-            pipe.send(_Finished(outcomes, _resident_bytes()))
+        while pairs := _receive(pipe):
+            pipe.send(_Finished(evaluator.evaluate_group(plan, pairs), _resident_bytes()))
+    except Exception as error:  # the boundary of the process
+        known = as_a360_error(error)
+        if isinstance(known, TransientError):
+            raise SystemExit(known.exit_code) from error  # as if killed: the group is tried again
+        pipe.send(known)
+
+
+def _receive(pipe: Connection) -> Sequence[str]:
+    """The next group, or nothing when the parent has closed the pipe."""
+    try:
+        pairs: tuple[str, ...] = pipe.recv()
+        return pairs
     except EOFError:
-        return
-    except A360Error as error:
-        pipe.send(error)
+        return ()
 
 
 def _end_with_parent() -> None:

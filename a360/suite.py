@@ -4,12 +4,13 @@ A suite names a training run, where its checkpoints, data and results are, and t
 flags only choose a suite, an id or a directory.
 """
 
+from collections import Counter
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from a360.benchmarks import CATALOGUE, UnknownBenchmarkError, find_benchmark
 from a360.errors import ConfigError
@@ -56,6 +57,15 @@ class BenchmarkChoice(Record):
     limit: int | None = Field(default=None, ge=1)
     """Only the first documents of every task: another protocol, for trying things out."""
 
+    @field_validator("id")
+    @classmethod
+    def _exists(cls, value: str) -> str:
+        try:
+            find_benchmark(value)
+        except UnknownBenchmarkError as error:
+            raise ValueError(str(error)) from None
+        return value
+
 
 class RunSection(Record):
     """How work is carried out; none of it changes a key."""
@@ -97,6 +107,10 @@ _UNNAMED = 'in "<unicode string>", '
 _IN_WORDS = {"extra_forbidden": "unknown key", "missing": "is required"}
 
 
+def _in_words(kind: str, message: str) -> str:
+    return _IN_WORDS.get(kind, message.removeprefix("Value error, "))
+
+
 def _as_choice(value: object) -> object:
     return {"id": value} if isinstance(value, str) else value
 
@@ -109,7 +123,9 @@ class Suite(Record):
     model: ModelSection
     store: StoreSection
     data: DataSection
-    benchmarks: tuple[Annotated[BenchmarkChoice, BeforeValidator(_as_choice)], ...] = Field(min_length=1)
+    benchmarks: tuple[Annotated[BenchmarkChoice, BeforeValidator(_as_choice)], ...] = Field(
+        json_schema_extra={"minItems": 1}
+    )
     max_truncated: float = Field(default=1.0, ge=0, le=1)
     """A result with a larger part of its prompts truncated is shown as not applicable."""
     run: RunSection = RunSection()
@@ -117,16 +133,13 @@ class Suite(Record):
     publish: PublishSection = PublishSection()
 
     @model_validator(mode="after")
-    def _benchmarks_exist(self) -> Self:
-        seen: set[str] = set()
-        for choice in self.benchmarks:
-            try:
-                find_benchmark(choice.id)
-            except UnknownBenchmarkError as error:
-                raise ValueError(str(error)) from None
-            if choice.id in seen:
-                raise ValueError(f"benchmark {choice.id!r} is named twice")
-            seen.add(choice.id)
+    def _each_benchmark_once(self) -> Self:
+        if not self.benchmarks:
+            raise ValueError("benchmarks is empty, expected at least 1 id")
+        counts = Counter(choice.id for choice in self.benchmarks)
+        twice = [benchmark for benchmark, count in counts.items() if count > 1]
+        if twice:
+            raise ValueError(f"benchmark {twice[0]!r} is named twice")
         return self
 
 
@@ -171,7 +184,7 @@ def parse_suite(text: str, *, where: str, base_dir: Path) -> Suite:
         suite = Suite.model_validate(document)
     except ValidationError as error:
         faults = [
-            f"  {'.'.join(map(str, e['loc'])) or 'suite'}: {_IN_WORDS.get(e['type'], e['msg'])}"
+            f"  {'.'.join(map(str, e['loc'])) or 'suite'}: {_in_words(e['type'], e['msg'])}"
             for e in error.errors()
         ]
         raise ConfigError(

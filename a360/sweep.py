@@ -11,7 +11,6 @@ from pathlib import Path
 
 from a360.checkpoints.discover import discover_checkpoints
 from a360.datasets.mirror import read_stored_manifest
-from a360.errors import MissingError
 from a360.plan import History, build_protocols, make_plan
 from a360.records import Plan
 from a360.results.collect import Collected, collect_results
@@ -75,7 +74,7 @@ def collect_sweep(suite: Suite, plan: Plan) -> Collected:
 
 def publish_sweep(suite: Suite, plan: Plan, *, wandb: bool) -> PublishedSweep:
     """Rebuilds every publication from what is stored; unchanged data changes nothing."""
-    from a360.publish.report import publish_report
+    from a360.publish.report import publish_report, put_report
     from a360.publish.rows import benchmark_views
     from a360.publish.wandb_runs import publish_wandb
 
@@ -85,7 +84,8 @@ def publish_sweep(suite: Suite, plan: Plan, *, wandb: bool) -> PublishedSweep:
     published = publish_report(collected, views, directory)
     project = suite.publish.project or suite.model.name
     runs = publish_wandb(collected, views, directory, project=project) if wandb else ()
-    _store_reports(open_suite_store(suite), suite, directory)
+    files = {name: (directory / name).read_bytes() for name in published.files}
+    put_report(open_suite_store(suite), files, prefix=f"{REPORTS}/{suite.model.name}/{suite.name}/")
     return PublishedSweep(
         directory=directory,
         report=directory / "report.html",
@@ -93,15 +93,3 @@ def publish_sweep(suite: Suite, plan: Plan, *, wandb: bool) -> PublishedSweep:
         wandb_runs=tuple(run.run_id for run in runs),
         collected=collected,
     )
-
-
-def _store_reports(store: Store, suite: Suite, directory: Path) -> None:
-    """Copies the page and the tables beside the results, where they differ."""
-    for name in ("report.html", "table.csv", "table.parquet", "coverage.json"):
-        place, data = f"{REPORTS}/{suite.model.name}/{suite.name}/{name}", (directory / name).read_bytes()
-        try:
-            same = store.read(place) == data
-        except MissingError:
-            same = False
-        if not same:
-            store.write(place, data)

@@ -29,6 +29,9 @@ from a360.storage import Entry
 from a360.suite import load_suite
 
 CHECKPOINTS, COMMITS, OBJECTS_PER_PAIR = 552, 8000, 10
+BENCHMARKS = tuple(CATALOGUE)[:15]
+"""Fixed, so that the number of pairs stays 8,280 when the catalogue grows."""
+LIMIT_SECONDS, LIMIT_GIB = 20, 1
 FILES = {"config.json": 700, "tokenizer.json": 1_800_000, "model.safetensors": 13_476_839_424}
 
 
@@ -55,7 +58,7 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "pairs": CHECKPOINTS * len(CATALOGUE),
+                "pairs": CHECKPOINTS * len(BENCHMARKS),
                 "counts": json.loads(plan.stdout)["counts"],
                 "seconds": round(seconds, 1),
                 "bare_list_seconds": round(listing, 1),
@@ -65,6 +68,8 @@ def main() -> None:
         )
     )
     server.stop()
+    if seconds > LIMIT_SECONDS or peak > LIMIT_GIB:
+        sys.exit(f"expected at most {LIMIT_SECONDS} s and {LIMIT_GIB} GiB")
 
 
 def _write_suite(directory: Path, endpoint: str) -> Path:
@@ -86,7 +91,7 @@ def _write_suite(directory: Path, endpoint: str) -> Path:
         },
         "store": {"uri": "s3://bench/results", "s3": s3},
         "data": {"mirror": "mirror"},
-        "benchmarks": list(CATALOGUE),
+        "benchmarks": list(BENCHMARKS),
     }  # fmt: skip
     path = directory / "suite.yaml"
     path.write_text(json.dumps(suite))

@@ -1,4 +1,4 @@
-"""The evaluate job: ``python -P -m jobs.evaluate --suite PATH --plan ID --pairs CHECKPOINT/BENCHMARK,…``."""
+"""The evaluate job: ``python -P -m jobs.evaluate --suite PATH --plan ID --pairs CHECKPOINT/BENCHMARK …``."""
 
 import argparse
 import sys
@@ -15,13 +15,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="jobs.evaluate", description=__doc__)
     parser.add_argument("--suite", required=True)
     parser.add_argument("--plan", required=True)
-    parser.add_argument("--pairs", required=True, help="pairs of one checkpoint, separated by commas")
+    parser.add_argument("--pairs", required=True, nargs="+", help="pairs of one checkpoint")
     arguments = parser.parse_args()
     suite = load_suite(arguments.suite)
     plan = read_plan(open_suite_store(suite), arguments.plan)
     evaluator = Evaluator(suite, _log)
     flush_on_sigterm(evaluator)
-    outcomes = evaluator.evaluate_group(plan, arguments.pairs.split(","))
+    outcomes = evaluator.evaluate_group(plan, arguments.pairs)
     if failed := [outcome for outcome in outcomes if outcome.state == "failed"]:
         report("\n".join(f"{outcome.pair}: {outcome.error}" for outcome in failed))
     return group_exit_code(outcomes)

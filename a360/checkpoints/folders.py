@@ -24,8 +24,8 @@ _DOCUMENTS = frozenset(
         "chat_template.jinja", "chat_template.json",
     }
 )  # fmt: skip
-_SAFETENSORS_NAME = re.compile(r".*\.safetensors(\.index\.json)?")
-_TORCH_NAME = re.compile(r"pytorch_model.*\.bin|pytorch_model\.bin\.index\.json")
+_SAFETENSORS_NAME = re.compile(r"[^/]+\.safetensors(\.index\.json)?")
+_TORCH_NAME = re.compile(r"pytorch_model[^/]*\.bin|pytorch_model\.bin\.index\.json")
 _SHARD_NAME = re.compile(r"model-\d+-of-\d+\.safetensors")
 
 

@@ -6,9 +6,11 @@ process whose working directory is the mirror loads unmodified lm-eval tasks, be
 names every file; its hash keys the data cache, and the planner takes data revisions from it.
 """
 
+import fcntl
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -159,15 +161,29 @@ def stage_mirror(store: Store, data: Sequence[str], target_dir: Path) -> Path:
     manifest = read_stored_manifest(store)
     mirror_dir = target_dir / manifest_hash(manifest)
     wanted = select_files(manifest, data)
-    faults = _faults(mirror_dir, wanted)
-    for _ in range(2):
-        if faults:
-            store.pull_tree(sorted(faults), mirror_dir)
-            faults = _faults(mirror_dir, {path: wanted[path] for path in faults})
-    for path, fault in faults.items():
-        raise _damaged(f"{store.uri}/{path}", wanted[path], fault)
-    write_manifest(mirror_dir, manifest)
+    with _only_stager(mirror_dir):
+        faults = _faults(mirror_dir, wanted)
+        for _ in range(2):
+            if faults:
+                store.pull_tree(sorted(faults), mirror_dir)
+                faults = _faults(mirror_dir, {path: wanted[path] for path in faults})
+        for path, fault in faults.items():
+            raise _damaged(f"{store.uri}/{path}", wanted[path], fault)
+        write_manifest(mirror_dir, manifest)
     return mirror_dir
+
+
+@contextmanager
+def _only_stager(mirror_dir: Path) -> Iterator[None]:
+    """Waits for other processes of this node: two pulls of one file would write the same part."""
+    try:
+        mirror_dir.mkdir(parents=True, exist_ok=True)
+        lock = mirror_dir.with_suffix(".lock").open("w")
+    except OSError as error:
+        raise os_failure(error, str(mirror_dir)) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def offline_environment(mirror_dir: Path, manifest: MirrorManifest, cache_dir: Path) -> dict[str, str]:

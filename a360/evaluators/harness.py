@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from jinja2 import UndefinedError
+from lm_eval.api.model import CacheHook
 from lm_eval.evaluator import evaluate
 from pydantic import JsonValue
 
@@ -87,7 +88,7 @@ def load_model(
             trust_remote_code=False,
         )
     except (ValueError, RuntimeError, KeyError, OSError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
+        if _is_devices_fault(error):
             raise
         raise DataError(
             f"checkpoint cannot be loaded: {model_dir.name}: {_first_line(error)}",
@@ -95,6 +96,12 @@ def load_model(
         ) from None
     _verify_logits(model, model_dir)
     return model
+
+
+def _is_devices_fault(error: Exception) -> bool:
+    """Whether a device or a disk failed, not the checkpoint."""
+    exhausted = isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+    return exhausted or "CUDA" in str(error) or (isinstance(error, OSError) and error.errno is not None)
 
 
 def _verify_logits(model: MeasuringHFLM, model_dir: Path) -> None:
@@ -123,6 +130,7 @@ def evaluate_benchmark(
     tasks = _load(benchmark)
     verify_lock(benchmark, tasks, protocol.task_hash)
     _verify_shots(benchmark, tasks)
+    _verify_rows(benchmark, tasks)
     lm = JournaledLM(model, journal, on_progress)
     try:
         _set_seeds_and_shots(tasks, protocol)
@@ -130,6 +138,7 @@ def evaluate_benchmark(
     except _UNFIT as error:
         raise _unfit_rows(benchmark, error) from error
     finally:
+        model.set_cache_hook(CacheHook(None))  # else a cycle of references keeps the weights
         for task in tasks.leaves.values():
             task._instances = None  # prompts and answers; the tasks themselves stay for the next checkpoint
     return Outcome(
@@ -175,6 +184,19 @@ def _verify_shots(benchmark: Benchmark, tasks: LoadedTasks) -> None:
             f"benchmark {benchmark.id} asks for {benchmark.shots} shots: "
             f"task {pinned[0]} pins 0 and lm-eval would ignore it"
         )
+
+
+def _verify_rows(benchmark: Benchmark, tasks: LoadedTasks) -> None:
+    """A template would write a missing field as the word None and score it."""
+    for name, task in tasks.leaves.items():
+        for split, rows in task.dataset.items():
+            for column in rows.column_names:
+                if rows.data.column(column).null_count:
+                    raise DataError(
+                        f"a row lacks a field: benchmark {benchmark.id}, task {name}, split {split}, row "
+                        f"{list(rows[column]).index(None)}: {column} is null, expected a value",
+                        hint="Compare the mirror with the data set's schema.",
+                    )
 
 
 def _unfit_rows(benchmark: Benchmark, error: Exception) -> DataError:

@@ -40,7 +40,8 @@ class MeasuringHFLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
                         f"continuation is empty: after {texts[0][-60:]!r}, expected at least one token"
                     )
                 length = len(context) + len(continuation)
-                self.measured[tuple(texts)] = (length, length > self.max_length + 1)
+                cut = length > self.max_length + 1
+                self.measured[tuple(texts)] = (min(length, self.max_length + 1), cut)
         answers: list[tuple[float, bool]] = super()._loglikelihood_tokens(
             requests, **{**options, "disable_tqdm": True}
         )
@@ -52,7 +53,8 @@ class MeasuringHFLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
         """The token ids and attention mask of contexts to generate from, as HFLM makes them."""
         for text in strings:
             length = len(self.tok_encode(text))
-            self.measured[text] = (length, left_truncate_len is not None and length > left_truncate_len)
+            longest = left_truncate_len or length
+            self.measured[text] = (min(length, longest), length > longest)
         encoded: tuple[torch.Tensor, torch.Tensor] = super().tok_batch_encode(
             strings, left_truncate_len=left_truncate_len, **options
         )
@@ -141,7 +143,14 @@ class JournaledLM(LM):  # type: ignore[misc]
                     getattr(self.model, kind)(part, disable_tqdm=True)
             except torch.OutOfMemoryError as error:
                 self._halve_batch(error)
+                pending = self._pending(requests, keys)
+                continue
             pending = self._pending(requests, keys)
+            if pending:
+                raise DataError(
+                    f"model left {len(pending)} of {len(requests)} requests without an answer: {kind}"
+                )
+        self.model.measured.clear()
         answers = [answer for key in keys if (answer := self.journal.known(*key)) is not None]
         self.prompts += len(answers)
         self.truncated += sum(answer.truncated for answer in answers)

@@ -53,14 +53,13 @@ def _reported(
 ) -> list[Metric]:
     values = results["results"].get(name) or results["groups"][name]
     better = results["higher_is_better"].get(name, {})
-    total = values.get("sample_count")
     records = []
     for label, value in values.items():
         metric, comma, filter_name = label.partition(",")
         if not comma or metric.endswith("_stderr"):
             continue
         number, reason = _finite(value)
-        n = counts[filter_name] if counts else _group_size(results, name, filter_name, total)
+        n = counts[filter_name] if counts else int(str(values["sample_len"]))
         records.append(
             Metric.model_validate(
                 {
@@ -77,15 +76,6 @@ def _reported(
             )
         )
     return records
-
-
-def _group_size(results: HarnessResults, group: str, filter_name: str, total: object) -> int:
-    if isinstance(total, dict) and filter_name in total:
-        return int(total[filter_name])
-    length = results["groups"][group].get("sample_len")
-    if isinstance(length, int):
-        return length
-    return sum(_documents(samples).get(filter_name, 0) for samples in results["samples"].values())
 
 
 def _documents(samples: Sequence[Sample]) -> dict[str, int]:

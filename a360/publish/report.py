@@ -4,6 +4,7 @@
 local directory, so that a report in the bucket and one on the desk are the same bytes.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,9 @@ def publish_report(collected: Collected, views: Mapping[str, BenchmarkView], out
     return Published(out_dir=out_dir, files=tuple(files), changed=changed)
 
 
+_OWN_FIGURE = re.compile(rf"{FIGURES}(downstream|perplexity)\.(svg|pdf|png)")
+
+
 def put_report(store: Store, files: Mapping[str, bytes], prefix: str = "") -> tuple[str, ...]:
     """The names of the files that were written or removed below ``prefix`` (empty, or ending in a slash).
 
@@ -69,7 +73,7 @@ def put_report(store: Store, files: Mapping[str, bytes], prefix: str = "") -> tu
     changed = [name for name, data in files.items() if _put(store, f"{prefix}{name}", data)]
     for entry in list(store.list(f"{prefix}{FIGURES}")):
         name = entry.key.removeprefix(prefix)
-        if name not in files:
+        if name not in files and _OWN_FIGURE.fullmatch(name):
             store.delete(entry.key)
             changed.append(name)
     return tuple(changed)

@@ -34,7 +34,7 @@ def collect_results(store: Store, plan: Plan, *, max_truncated: float = 1.0) -> 
     commits = list_commits(store, plan.model)
     names = [_name(cell) for cell in plan.cells if cell.key]
     found = read_results(store, plan.model, [name for name in names if name in commits])
-    by_name = {CommitName(r.benchmark, r.checkpoint, r.key): r for r in found}
+    by_name = {CommitName(r.benchmark, r.checkpoint, r.key): _placed(r, plan) for r in found}
     failures = read_failures(store, plan.model)
     coverage, results = [], []
     for cell in plan.cells:
@@ -51,6 +51,13 @@ def collect_results(store: Store, plan: Plan, *, max_truncated: float = 1.0) -> 
             )
         coverage.append(cell)
     return Collected(plan=plan, results=tuple(results), coverage=tuple(coverage))
+
+
+def _placed(result: Result, plan: Plan) -> Result:
+    """The result at the step and tokens that the suite gives its checkpoint now; they are not in the key."""
+    now = next((c for c in plan.checkpoints if c.id == result.checkpoint), None)
+    place = {"phase": now.phase, "step": now.step, "tokens": now.tokens} if now else {}
+    return result.model_copy(update=place)
 
 
 def _done(cell: Cell, result: Result, max_truncated: float) -> tuple[Cell, bool]:

@@ -6,7 +6,7 @@ attempt reads all of them and asks the model only for the rest. It knows nothing
 
 import json
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -85,10 +85,6 @@ class Journal:
         with ThreadPoolExecutor(max_workers=16) as pool:
             for place, data in zip(places, pool.map(self._store.read, places), strict=True):
                 self._known.update(_parse(place, data))
-        occurrences: dict[bytes, int] = defaultdict(int)
-        for request, occurrence in self._known:
-            occurrences[request] = max(occurrences[request], occurrence + 1)
-        self._answered.update(occurrences)
         return len(self._known)
 
     def known(self, request: bytes, occurrence: int) -> Answer | None:
@@ -98,7 +94,9 @@ class Journal:
     def add(self, request: bytes, answer: Answer) -> None:
         """Takes the next answer to a request, and flushes when it is time."""
         occurrence = self._answered[request]
-        self._answered[request] += 1
+        while (request, occurrence) in self._known:
+            occurrence += 1
+        self._answered[request] = occurrence + 1
         self._known[request, occurrence] = answer
         self._rows.append((request, occurrence, answer))
         overdue = time.monotonic() - self._flushed_at >= self._flush_seconds
@@ -139,7 +137,7 @@ def _serialise(rows: Sequence[tuple[bytes, int, Answer]]) -> bytes:
 def _parse(place: str, data: bytes) -> dict[tuple[bytes, int], Answer]:
     try:
         table = pq.read_table(pa.BufferReader(data), schema=_SCHEMA)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except (pa.ArrowException, OSError, TypeError, UnicodeDecodeError) as error:
         raise DataError(
             f"journal file is damaged: {place}: {error}", hint="Delete it: its requests are then asked again."
         ) from None

@@ -36,7 +36,9 @@ def git_sha() -> str | None:
     baked = os.environ.get("A360_GIT_SHA")
     if baked:
         return baked
-    folder = Path(__file__).resolve().parent
+    folder = Path(__file__).resolve().parents[2]
+    if not (folder / ".git").exists():
+        return None  # installed somewhere inside another repository, perhaps
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)

@@ -98,11 +98,14 @@ _INDEX_SCHEMA = pa.schema(
 
 def _read_index(store: Store, model: str) -> dict[tuple[str, str], str]:
     try:
-        table = pq.read_table(pa.BufferReader(store.read(index_place(model))), schema=_INDEX_SCHEMA)
-    except (MissingError, pa.ArrowInvalid, pa.ArrowTypeError):
-        # A cache: absent or from another version means rebuilding it.
+        data = store.read(index_place(model))
+    except MissingError:
         return {}
-    return {(row["place"], row["version"]): row["document"] for row in table.to_pylist()}
+    try:
+        rows = pq.read_table(pa.BufferReader(data), schema=_INDEX_SCHEMA).to_pylist()
+    except (pa.ArrowException, OSError, TypeError, UnicodeDecodeError):
+        return {}  # a cache: damaged, or from another version, it is made anew
+    return {(row["place"], row["version"]): row["document"] for row in rows}
 
 
 def _write_index(store: Store, model: str, indexed: dict[tuple[str, str], str]) -> None:

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from a360.errors import TransientError
 from a360.records import Record
 
@@ -81,8 +83,8 @@ class CachePlace:
         """What is known of the key; None when nobody ever asked for it."""
         try:
             return CacheState.model_validate_json(self._state_path.read_bytes())
-        except FileNotFoundError:
-            return None
+        except (FileNotFoundError, ValidationError):
+            return None  # damaged: as if nobody had ever asked for it
 
     def write_state(self, state: CacheState) -> None:
         """Replaces what is known, in one step; needs the exclusive lock."""

@@ -56,7 +56,7 @@ def test_plan_evaluate_and_publish_are_a_sweep(suite: Path, tmp_path: Path) -> N
     assert groups == [{"group": 0, "checkpoint": "step_1", "pairs": ["step_1/demo-boolq"]}]
 
     named = ("--suite", suite, "--plan", id_path.read_text())
-    evaluated = job("evaluate", *named, "--pairs", ",".join(groups[0]["pairs"]))
+    evaluated = job("evaluate", *named, "--pairs", *groups[0]["pairs"])
     assert evaluated.returncode == 0, evaluated.stderr
     assert evaluated.stdout == ""
     assert "committed: step_1/demo-boolq" in evaluated.stderr

@@ -124,7 +124,8 @@ def undisturbed(world: Path) -> Sweep:
 def test_a_sweep_survives_being_killed_in_every_phase(world: Path, undisturbed: Sweep) -> None:
     kills = int(os.environ.get("KILLS", "5"))
     seed = int(os.environ.get("KILLS_SEED", "20261123"))
-    dice, killed, report = random.Random(seed), Counter[str](), []
+    dice, killed = random.Random(seed), Counter[str]()
+    print(f"\nseed {seed}")
     for number in range((kills + len(PHASES) - 1) // len(PHASES)):
         directory = world / f"round-{number}"
         directory.mkdir()
@@ -137,9 +138,8 @@ def test_a_sweep_survives_being_killed_in_every_phase(world: Path, undisturbed: 
             code = sweep.run(phase, count, milliseconds)
             repeated = sweep.answered() - sweep.journalled() - before
             killed[phase] += code == -9
-            report.append(
-                f"{phase:10} event {count:2} +{milliseconds:6} ms exit {code:3} repeats {repeated} requests"
-            )
+            place = f"{phase:10} event {count:2} +{milliseconds:6} ms"
+            print(f"{place} exit {code:3} repeats {repeated} answered requests")
             markers = sweep.markers()
             assert seen.items() <= markers.items(), (
                 f"a commit was lost or replaced after a kill while {phase}"
@@ -150,5 +150,6 @@ def test_a_sweep_survives_being_killed_in_every_phase(world: Path, undisturbed: 
         assert sweep.markers().keys() == undisturbed.markers().keys()
         assert seen.items() <= sweep.markers().items()
         assert sweep.table() == undisturbed.table()
-    print(f"\nseed {seed}, kills {dict(killed)}", *report, sep="\n")
+    print(f"kills {dict(killed)}")
     assert sum(killed.values()) >= kills * 0.8, "too few processes were killed in time to prove anything"
+    assert min(killed[phase] for phase in PHASES) >= kills // 6, "a phase was hardly killed"

@@ -42,7 +42,7 @@ def test_the_hash_does_not_depend_on_where_the_task_was_read() -> None:
         {"generation_kwargs": {"until": ["\n"]}},
         {"metric_list": [{"metric": "acc"}]},
     ],
-    ids=str,
+    ids=lambda changes: next(iter(changes)),
 )
 def test_everything_that_determines_numbers_changes_the_hash(changes: dict[str, object]) -> None:
     assert hash_of(**changes) != hash_of()

@@ -2,7 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
+import typer.main
 
+from a360.cli import app
 from a360.demo.prepare import demo_suite_text, training_settings
 from a360.demo.train import TrainSettings, checkpoint_steps
 from a360.suite import load_suite, parse_suite, shipped_suite_text
@@ -36,10 +38,14 @@ def test_all_else_of_the_suite_is_as_it_ships(training_record: Path) -> None:
     assert [line.partition(":")[0] for line in changed] == ["expected", "tokens_per_step"]
 
 
-@pytest.mark.parametrize("checkpoints", [None, *range(2, 37)])
-def test_every_number_of_checkpoints_that_the_command_takes_can_be_trained(checkpoints: int | None) -> None:
-    settings = TrainSettings.model_validate(training_settings(checkpoints))
-    assert len(checkpoint_steps(settings)) == (checkpoints or 12)
+def test_every_number_of_checkpoints_that_the_command_takes_can_be_trained() -> None:
+    demo = typer.main.get_command(app).commands["demo"]  # type: ignore[attr-defined]
+    [option] = [parameter for parameter in demo.params if parameter.name == "checkpoints"]
+    accepted = range(option.type.min, option.type.max + 1)
+    assert {2, 3, 12, 20} <= set(accepted)
+    for checkpoints in accepted:
+        settings = TrainSettings.model_validate(training_settings(checkpoints))
+        assert len(checkpoint_steps(settings)) == checkpoints
 
 
 def test_the_demo_without_a_number_is_the_trainers_default() -> None:

@@ -31,9 +31,9 @@ def results() -> HarnessResults:
         results={
             "a": {"alias": "a", "acc,none": np.float64(0.5), "acc_stderr,none": 0.3},
             "b": {"alias": "b", "acc,none": 0.25, "acc_stderr,none": 0.4, "ppl,none": float("nan")},
-            "group": {"acc,none": 0.3, "acc_stderr,none": "N/A"},
+            "group": {"acc,none": 0.3, "acc_stderr,none": "N/A", "sample_len": 10},
         },
-        groups={"group": {"acc,none": 0.3, "acc_stderr,none": "N/A"}},
+        groups={"group": {"acc,none": 0.3, "acc_stderr,none": "N/A", "sample_len": 10}},
         higher_is_better={"a": {"acc": True}, "b": {"acc": True, "ppl": False}},
         samples={"a": samples(2), "b": samples(8)},
     )

@@ -1,10 +1,10 @@
 import json
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
-import typer.main
 
-from a360.cli import app
+from a360.cli import demo
 from a360.demo.prepare import demo_suite_text, training_settings
 from a360.demo.train import TrainSettings, checkpoint_steps
 from a360.suite import load_suite, parse_suite, shipped_suite_text
@@ -39,9 +39,8 @@ def test_all_else_of_the_suite_is_as_it_ships(training_record: Path) -> None:
 
 
 def test_every_number_of_checkpoints_that_the_command_takes_can_be_trained() -> None:
-    demo = typer.main.get_command(app).commands["demo"]  # type: ignore[attr-defined]
-    [option] = [parameter for parameter in demo.params if parameter.name == "checkpoints"]
-    accepted = range(option.type.min, option.type.max + 1)
+    [option] = get_type_hints(demo, include_extras=True)["checkpoints"].__metadata__
+    accepted = range(option.min, option.max + 1)
     assert {2, 3, 12, 20} <= set(accepted)
     for checkpoints in accepted:
         settings = TrainSettings.model_validate(training_settings(checkpoints))

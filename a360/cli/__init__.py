@@ -101,7 +101,7 @@ def demo(
         int | None,
         typer.Option(
             min=2,
-            max=36,
+            max=30,
             help="Save so many checkpoints; below 10 the training run is short.",
             show_default="12",
         ),

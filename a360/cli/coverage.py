@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from a360.cli.output import print_table, print_title
+from a360.cli.output import note, print_table, print_title
 from a360.plan import pair_id
 from a360.publish.axes import short_number
 from a360.publish.coverage import Gap, in_ranges, make_gaps
@@ -93,6 +93,8 @@ def print_gaps(collected: Collected, title: str = "not done") -> None:
         for gap in gaps
     ]
     print_table(["state", "checkpoints", "benchmarks", "why"], rows)
+    if any(gap.state == "quarantined" for gap in gaps):
+        note("hint: still uploading? Every plan looks again; otherwise upload the named file anew.")
 
 
 def at_planning(plan: Plan) -> Collected:

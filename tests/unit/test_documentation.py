@@ -104,6 +104,14 @@ def test_the_readme_says_the_two_commands_of_a_fresh_clone() -> None:
     assert ["make", "test"] in commands
 
 
+def test_the_readme_shows_a_real_run_and_its_report() -> None:
+    readme = (ROOT / "README.md").read_text()
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", readme)
+    assert pictures
+    assert all((ROOT / picture).read_bytes().startswith(b"\x89PNG") for picture in pictures)
+    assert re.search(r"\$ make demo\n(.*\n)+report: build/demo", readme)
+
+
 def test_every_command_of_the_program_is_documented_by_hand() -> None:
     told = "\n".join(page.read_text() for page in PAGES)
     assert [name for name in cli_commands() if not re.search(rf"a360 {name}\b", told)] == []

@@ -1,10 +1,13 @@
 """The servers that tests share: started once per process that runs tests, on first use."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.servers import S3Server, find_versitygw, moto_server, versitygw_server
+
+os.environ.pop("COLUMNS", None)  # the width of somebody's terminal must not decide what a command prints
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ from a360.records import Result
 from a360.results.places import commits_prefix
 from tests.tiny_model import write_checkpoint
 
-pytestmark = [pytest.mark.integration, pytest.mark.equality]
+pytestmark = [pytest.mark.integration, pytest.mark.equality, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).parents[2]
 TASKS = ROOT / "a360" / "benchmarks" / "tasks"

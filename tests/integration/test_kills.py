@@ -21,7 +21,7 @@ from a360.demo.rows import write_mirror
 from a360.demo.text import read_documents, split_documents
 from tests.tiny_model import write_checkpoint
 
-pytestmark = [pytest.mark.integration, pytest.mark.kills]
+pytestmark = [pytest.mark.integration, pytest.mark.kills, pytest.mark.timeout(5000)]
 
 ROOT = Path(__file__).parents[2]
 PHASES = ("staging", "evaluating", "committing", "collecting", "publishing")

@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 PY := build/venv/bin/python
 KILLS ?= 30
 DEMO_DIR ?= build/demo
+PARALLEL ?= -n 2 --dist loadscope
 SLOW := tests/integration/test_equality.py tests/integration/test_kills.py
 
 # The dependencies live in ${A360_CACHE:-~/.cache/a360}, shared by checkouts that need the same ones.
@@ -42,13 +43,13 @@ types: setup ## Check types, strictly
 	$(PY) -m mypy
 
 test: setup ## Unit and integration tests, without equality and kills
-	$(PY) -m pytest $(SLOW:%=--ignore=%)
+	$(PY) -m pytest $(PARALLEL) $(SLOW:%=--ignore=%)
 
 test-unit: setup ## Unit tests only: no server, no model, seconds
-	$(PY) -m pytest tests/unit
+	$(PY) -m pytest $(PARALLEL) tests/unit
 
 test-integration: setup ## Integration tests only: S3 servers, lm-eval, W&B offline, a browser
-	$(PY) -m pytest tests/integration $(SLOW:%=--ignore=%)
+	$(PY) -m pytest $(PARALLEL) tests/integration $(SLOW:%=--ignore=%)
 
 ##@ Prove it
 

@@ -10,8 +10,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 from typing import Literal, NamedTuple
 
 import yaml
@@ -21,6 +22,7 @@ NOT_COPIED = shutil.ignore_patterns(
     ".git", "build", "dist", "wandb", "__pycache__", ".*_cache", ".hypothesis"
 )
 TEST_SECONDS = 300
+WORKERS = 2
 FAILED = 1
 """pytest's exit code for failed tests; 2 to 5 mean that it could not run them."""
 
@@ -56,18 +58,28 @@ def mutate(source: str, mutant: Mutant) -> str | None:
     return source.replace(mutant.old, mutant.new) if once and mutant.old != mutant.new else None
 
 
-def run_tests(tree: Path, tests: list[str], show: bool = False) -> int | None:
+def run_tests(tree: Path, arguments: list[str], show: bool = False) -> int | None:
     """pytest's exit code in a copy of the tree; None when it had to be stopped."""
     # No bytecode: a patch of equal length within the same second would be answered by the old .pyc.
     environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", *tests]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "--no-header",
+        "-p",
+        "no:cacheprovider",
+        *arguments,
+    ]
     try:
         done = subprocess.run(
             command,
             cwd=tree,
             env=environment,
             stdout=None if show else subprocess.DEVNULL,
-            timeout=TEST_SECONDS * len(tests),
+            timeout=TEST_SECONDS * len(arguments),
         )
     except subprocess.TimeoutExpired:
         return None
@@ -92,30 +104,34 @@ def try_mutant(tree: Path, mutant: Mutant) -> Outcome:
 
 
 def main(words: list[str]) -> int:
-    """The exit code, after a table of every mutant and its end."""
+    """The exit code, after a line for every mutant and its end."""
     mutants = [mutant for mutant in read_mutants(ROOT / "tests" / "mutants") if mutant.matches(words)]
     if not mutants:
         print(f"no mutant matches {words}", file=sys.stderr)
         return 2
-    outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory(prefix="a360-mutants-") as folder:
-        tree = Path(folder) / "tree"
-        shutil.copytree(ROOT, tree, ignore=NOT_COPIED)
+        trees = Queue[Path]()
+        for number in range(WORKERS):
+            trees.put(Path(shutil.copytree(ROOT, Path(folder) / f"tree-{number}", ignore=NOT_COPIED)))
         tests = sorted({mutant.test for mutant in mutants})
         print(f"the {len(tests)} named tests without any patch:", flush=True)
-        if run_tests(tree, tests, show=True) != 0:
+        parallel = ["-n", str(WORKERS), "--dist", "loadscope"]
+        if run_tests(trees.queue[0], [*parallel, *tests], show=True) != 0:
             print("a named test fails without any patch", file=sys.stderr)
             return 1
-        for mutant in mutants:
-            started = time.monotonic()
-            outcomes.append(try_mutant(tree, mutant))
-            seconds = time.monotonic() - started
+
+        def outcome_of(mutant: Mutant) -> Outcome:
+            tree = trees.get()
+            outcome = try_mutant(tree, mutant)
+            trees.put(tree)
             name = mutant.test.rpartition("::")[2]
-            print(f"{outcomes[-1]:8} {seconds:5.1f} s  {mutant.file}  {name}", flush=True)
-            print(f"{'':18}{mutant.old}  ->  {mutant.new}", flush=True)
-    alive = len(outcomes) - outcomes.count("killed")
+            print(f"{outcome:8}  {mutant.file}  {name}\n{'':10}{mutant.old}  ->  {mutant.new}", flush=True)
+            return outcome
+
+        with ThreadPoolExecutor(WORKERS) as pool:
+            outcomes = list(pool.map(outcome_of, mutants))
     print(f"{outcomes.count('killed')} of {len(outcomes)} mutants killed")
-    return 1 if alive else 0
+    return 0 if outcomes.count("killed") == len(outcomes) else 1
 
 
 if __name__ == "__main__":

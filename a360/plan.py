@@ -103,6 +103,7 @@ def make_plan(
     cells += [
         Cell(checkpoint=left_out.id, benchmark=benchmark, state=left_out.state, reason=left_out.reason)
         for left_out in discovery.quarantined
+        if left_out.state != "duplicate"
         for benchmark in benchmarks
     ]
     content = {

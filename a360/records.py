@@ -84,7 +84,8 @@ class Quarantine(Record):
     phase: int = 0
     step: int = 0
     tokens: int | None = None
-    state: Literal["quarantined", "not uploaded"] = "quarantined"
+    state: Literal["quarantined", "not uploaded", "duplicate"] = "quarantined"
+    """A duplicate of a step that another folder stands for is expected nowhere."""
     reason: str
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from a360.checkpoints.discover import discover_checkpoints
+from a360.checkpoints.naming import NamingScheme
 from a360.datasets.mirror import read_stored_manifest
 from a360.plan import History, build_protocols, make_plan
 from a360.records import Plan
@@ -45,6 +46,7 @@ def plan_sweep(
         DataError: a document in the store is damaged.
     """
     store, model = open_suite_store(suite), suite.model
+    NamingScheme(model.naming)  # what it refuses is refused before anything is read
     manifest = read_stored_manifest(open_store(suite.data.mirror, suite.data.s3))
     protocols = build_protocols(suite, manifest)
     source = open_store(model.root, model.s3)

@@ -63,7 +63,7 @@ def make_collected(sketch: Sketch = Sketch()) -> Collected:
             result = make_result(sketch, checkpoint, benchmark)
             results += [result] if state == "done" else []
             cells.append(_cell(checkpoint.id, benchmark, state, reason, result.key))
-    cells += [_cell(q.id, b, q.state, q.reason, None) for q in quarantined for b in sketch.benchmarks]
+    cells += [_cell(q.id, b, "quarantined", q.reason, None) for q in quarantined for b in sketch.benchmarks]
     plan = Plan(
         id=hash_value([sketch.model, len(cells)]),
         suite="demo",

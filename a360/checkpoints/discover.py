@@ -104,7 +104,8 @@ class _Inspector:
         folder = self.folders[checkpoint.name]
         if checkpoint.same_step_as is not None:
             reason = f"same step as {checkpoint.same_step_as}, which stands for it"
-            return _quarantine(checkpoint, folder.uri, reason)
+            duplicate = _quarantine(checkpoint, folder.uri, reason)
+            return duplicate.model_copy(update={"state": "duplicate"})
         inventory = self.inventories.get(folder.fingerprint)
         if inventory is None:
             try:

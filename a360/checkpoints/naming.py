@@ -93,6 +93,7 @@ class NamingScheme:
                         same_step_as=None if won else winner,
                     )
                 )
+        _require_distinct(checkpoint for checkpoint in found if checkpoint.same_step_as is None)
         return found
 
     def absent(self, found: Iterable[NamedCheckpoint]) -> list[NamedCheckpoint]:
@@ -168,6 +169,18 @@ def _token_axes(axes: Iterable[TokenAxis]) -> dict[int, TokenAxis]:
             raise ConfigError(f"naming.tokens has two entries for phase {axis.phase}; expected one")
         by_phase[axis.phase] = axis
     return by_phase
+
+
+def _require_distinct(checkpoints: Iterable[NamedCheckpoint]) -> None:
+    by_id: dict[str, NamedCheckpoint] = {}
+    for checkpoint in checkpoints:
+        other = by_id.setdefault(checkpoint.id, checkpoint)
+        if other is not checkpoint:
+            raise ConfigError(
+                f"the folders {other.name!r} ({other.position}) and {checkpoint.name!r} "
+                f"({checkpoint.position}) both have the id {checkpoint.id!r}; expected one id per step",
+                hint="rename one of them, or match only one in naming.pattern",
+            )
 
 
 def _flat(name: str) -> str:

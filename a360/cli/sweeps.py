@@ -125,7 +125,9 @@ def show_plan(suite: Suite, *, retry_failed: bool, as_json: bool) -> None:
         head = {"suite": plan.suite, "model": plan.model, "plan": plan.id, "stored_at": where}
         print_json({**head, **counts, "groups": [list(group) for group in plan.groups], "not_planned": gaps})
         return
-    size = f"{len(plan.checkpoints) + len(plan.quarantined)} checkpoints x {len(plan.benchmarks)} benchmarks"
+    duplicates = [left_out for left_out in plan.quarantined if left_out.state == "duplicate"]
+    checkpoints = len(plan.checkpoints) + len(plan.quarantined) - len(duplicates)
+    size = f"{checkpoints} checkpoints x {len(plan.benchmarks)} benchmarks"
     print_text(f"suite {plan.suite}, training run {plan.model}: {size}")
     print_text(f"plan {plan.id}, stored as {where}")
     counts_text = describe_counts(
@@ -134,6 +136,8 @@ def show_plan(suite: Suite, *, retry_failed: bool, as_json: bool) -> None:
     print_text(f"{describe_pairs(len(plan.cells))}: {counts_text}")
     print_work(plan)
     print_gaps(left_out, "not planned")
+    for duplicate in duplicates:
+        note(f"ignored: {duplicate.id}: {duplicate.reason}")
 
 
 def show_status(suite: Suite, name: str, *, as_json: bool) -> None:

@@ -89,7 +89,8 @@ def all_places(collected: Collected) -> tuple[Place, ...]:
     """Every checkpoint of the plan, quarantined ones too, in the order of the training run; one each."""
     plan = collected.plan
     found: dict[str, Place] = {}
-    known: tuple[Checkpoint | Quarantine, ...] = (*plan.checkpoints, *plan.quarantined)
+    left_out = [item for item in plan.quarantined if item.state != "duplicate"]
+    known: list[Checkpoint | Quarantine] = [*plan.checkpoints, *left_out]
     for item in known:
         place = Place(checkpoint=item.id, phase=item.phase, step=item.step, tokens=item.tokens)
         found.setdefault(item.id, place)

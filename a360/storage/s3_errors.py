@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import s3transfer.exceptions
 from botocore import exceptions as sdk
 
-from a360.errors import A360Error, ConfigError, MissingError, TransientError
+from a360.errors import A360Error, ConfigError, DataError, MissingError, TransientError
 from a360.storage.os_errors import os_failure
 
 _REFUSED_CODES = {
@@ -32,7 +32,6 @@ _NETWORK = (
 _REFUSED_HINTS = {
     "RequestTimeTooSkewed": "this machine's clock differs from the store's; set it",
     "ExpiredToken": "get new temporary credentials",
-    "InvalidObjectState": "the object is archived; restore it first",
 }
 _REFUSED_HINT = (
     "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or AWS_PROFILE, and what they may do in this bucket"
@@ -83,6 +82,8 @@ def _answered(error: sdk.ClientError, where: str) -> A360Error:
         return ConfigError(found, hint="create the bucket, or correct its name, the endpoint or the region")
     if code in _PASSING_CODES or (status >= 500 and status != 501) or status in (408, 409, 412, 429):
         return TransientError(found, hint="the store is busy, full or was changed meanwhile; try again later")
+    if code == "InvalidObjectState":
+        return DataError(found, hint="the object is archived; restore it first")
     if status in (401, 403) or code in _REFUSED_CODES:
         return ConfigError(found, hint=_REFUSED_HINTS.get(code, _REFUSED_HINT))
     if status == 404:

@@ -88,7 +88,7 @@ def test_one_bad_checkpoint_stops_nobody(bench: Bench) -> None:
     assert [c.id for c in found.checkpoints] == ["ckpt_000", "ckpt_002"]
     assert [(q.id, q.state, q.step, q.tokens) for q in found.quarantined] == [
         ("ckpt_001", "quarantined", 1, 2000),
-        ("ckpt_2", "quarantined", 2, 3000),
+        ("ckpt_2", "duplicate", 2, 3000),
         ("ckpt_003", "not uploaded", 3, 4000),
     ]
     assert reasons(found)["ckpt_001"] == f"{SHARD} is filled with zeros, expected a safetensors file"

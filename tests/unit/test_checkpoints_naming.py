@@ -84,6 +84,12 @@ def test_without_expected_ids_one_name_wins_its_step_all_the_same() -> None:
     ]
 
 
+def test_two_steps_with_one_id_are_refused() -> None:
+    scheme = NamingScheme(Naming(pattern=r"run(?:/(?P<phase>\d+))?(?:-\d+)?/(?P<step>\d+)"))
+    with pytest.raises(ConfigError, match=r"'run-2/5'.*'run/2/5'.*both have the id 'run-2-5'"):
+        scheme.assign(["run/2/5", "run-2/5"])
+
+
 def test_names_that_do_not_match_whole_are_no_checkpoints() -> None:
     assert ids(AMBER, "ckpt_001.tmp", "old_ckpt_001", "logs", "ckpt_001") == ["ckpt_001"]
 

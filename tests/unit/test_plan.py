@@ -88,6 +88,14 @@ def test_quarantined_checkpoints_keep_their_cells_and_reasons() -> None:
     assert len(made.groups) == 2
 
 
+def test_a_duplicate_of_a_step_is_expected_nowhere() -> None:
+    duplicate = Quarantine(id="main", uri="u", step=0, state="duplicate", reason="same step as step_0")
+    discovery = make_discovery(range(1), (duplicate,))
+    made = make_plan(make_suite(), discovery, make_protocols(*BENCHMARKS), History(), environment="")
+    assert {cell.checkpoint for cell in made.cells} == {"step_0"}
+    assert made.quarantined == (duplicate,)
+
+
 def test_newest_first_with_a_bound_takes_the_last_checkpoints() -> None:
     made = plan(extra="sweep: {max_pairs: 3, order: newest-first}")
     assert [pair for group in made.groups for pair in group] == [

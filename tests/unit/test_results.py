@@ -7,7 +7,7 @@ import pytest
 
 from a360.errors import DataError
 from a360.plan import History, make_plan
-from a360.records import Failure, Plan
+from a360.records import Failure, Plan, Quarantine
 from a360.results.collect import collect_results
 from a360.results.commit import commit_result, record_failure, write_plan
 from a360.results.places import (
@@ -83,6 +83,55 @@ def test_coverage_gives_each_cell_its_state_and_reason(store: Store, plan: Plan)
     assert collected.coverage[1].reason == "NaN logits"
     assert collected.count() == {"done": 1, "failed": 1, "missing": 2}
     assert not collected.is_complete()
+
+
+@pytest.mark.parametrize(("exit_code", "state"), [(75, "missing"), (2, "failed"), (3, "failed")])
+def test_only_a_failure_that_is_not_planned_again_counts_as_failed(
+    store: Store, plan: Plan, exit_code: int, state: str
+) -> None:
+    cell = plan.cells[0]
+    failure = Failure(
+        model="m", checkpoint=cell.checkpoint, benchmark=cell.benchmark, key=cell.key or "", attempt="a",
+        exit_code=exit_code, error="no answer", hint=None, environment="e", node="n", failed_at="2026",
+    )  # fmt: skip
+    record_failure(store, failure)
+    assert [(c.state, c.reason) for c in collect_results(store, plan).coverage[:1]] == [(state, "no answer")]
+
+
+def planned(steps: range, *left_out: Quarantine) -> Plan:
+    protocols = make_protocols("demo-boolq", "demo-wikitext")
+    return make_plan(make_suite(), make_discovery(steps, left_out), protocols, History(), environment="")
+
+
+def test_results_of_deleted_checkpoints_stay(store: Store, plan: Plan) -> None:
+    for index in range(4):
+        commit(store, plan, index)
+    absent = Quarantine(id="step_1", uri="u", step=1, phase=1, state="not uploaded", reason="no folder")
+    for later in (planned(range(1)), planned(range(1), absent)):
+        collected = collect_results(store, later)
+        assert [(cell.checkpoint, cell.state) for cell in collected.coverage] == [
+            ("step_0", "done"), ("step_0", "done"), ("step_1", "done"), ("step_1", "done"),
+        ]  # fmt: skip
+        assert [result.checkpoint for result in collected.results] == ["step_0", "step_0", "step_1", "step_1"]
+
+
+def test_results_of_a_deleted_checkpoint_by_another_protocol_do_not_mix_in(store: Store, plan: Plan) -> None:
+    for index in range(4):
+        commit(store, plan, index)
+    other = planned(range(1)).model_copy(
+        update={"protocols": {"demo-boolq": plan.protocols["demo-boolq"].model_copy(update={"limit": 5})}}
+    )
+    assert {cell.checkpoint for cell in collect_results(store, other).coverage} == {"step_0"}
+
+
+def test_results_of_a_renamed_checkpoint_do_not_stand_beside_the_new_name(store: Store, plan: Plan) -> None:
+    for index in range(4):
+        commit(store, plan, index)
+    there = Quarantine(id="ckpt_1", uri="u", step=1, phase=1, reason="truncated")
+    collected = collect_results(store, planned(range(1), there))
+    assert {(cell.checkpoint, cell.state) for cell in collected.coverage} == {
+        ("step_0", "done"), ("ckpt_1", "quarantined"),
+    }  # fmt: skip
 
 
 def test_a_result_with_too_many_truncated_prompts_is_not_applicable(store: Store, plan: Plan) -> None:

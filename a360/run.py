@@ -41,7 +41,9 @@ class _Group(NamedTuple):
     due: float
 
 
-class _Finished(NamedTuple):
+class Finished(NamedTuple):
+    """What a worker says at the end of a group."""
+
     outcomes: "tuple[PairOutcome, ...]"
     resident_bytes: int
 
@@ -92,6 +94,7 @@ class _Pool:
     plan: Plan
     on_event: "Callable[[Event], None]"
     queue: _Queue
+    work: Callable[[Suite, Plan, Connection], None]
     workers: list[_Worker] = field(default_factory=list)
     outcomes: "dict[str, PairOutcome]" = field(default_factory=dict)
 
@@ -123,7 +126,7 @@ class _Pool:
                 continue
             if isinstance(message, A360Error):
                 raise message
-            if isinstance(message, _Finished):
+            if isinstance(message, Finished):
                 self._finish(worker, message)
             else:
                 self._note(worker, message)
@@ -131,7 +134,7 @@ class _Pool:
     def _start(self) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(self.suite, self.plan, theirs), daemon=True)
+        process = context.Process(target=self.work, args=(self.suite, self.plan, theirs), daemon=True)
         process.start()
         theirs.close()
         self.workers.append(_Worker(process, ours))
@@ -145,7 +148,7 @@ class _Pool:
             worker.ended[event.pair] = PairOutcome(event.pair, event.phase)
         self.on_event(event)
 
-    def _finish(self, worker: _Worker, finished: _Finished) -> None:
+    def _finish(self, worker: _Worker, finished: Finished) -> None:
         for outcome in finished.outcomes:
             if outcome.exit_code != TransientError.exit_code or not self.queue.retry(outcome.pair):
                 self.outcomes[outcome.pair] = outcome
@@ -194,16 +197,25 @@ class _Pool:
 
 
 def run_groups(
-    suite: Suite, plan: Plan, on_event: "Callable[[Event], None]", *, workers: int | None = None
+    suite: Suite,
+    plan: Plan,
+    on_event: "Callable[[Event], None]",
+    *,
+    workers: int | None = None,
+    work: Callable[[Suite, Plan, Connection], None] | None = None,
 ) -> "tuple[PairOutcome, ...]":
     """The outcome of every pair of the plan's groups.
+
+    ``work`` is what a worker process does, by default evaluate: it receives a tuple of pair ids, sends events
+    and at last a `Finished`, until its pipe closes.
 
     Raises:
         ConfigError: a worker could not start with this suite; the other workers are stopped.
     """
     count = _worker_count(suite, plan, workers or suite.run.workers)
     suite = suite.model_copy(update={"run": suite.run.model_copy(update={"workers": count})})
-    pool = _Pool(suite, plan, on_event, _Queue(deque(_Group(pairs, 0.0) for pairs in plan.groups)))
+    queue = _Queue(deque(_Group(pairs, 0.0) for pairs in plan.groups))
+    pool = _Pool(suite, plan, on_event, queue, work or _work)
     with _terminating(pool):
         while pool.queue.groups or any(worker.group for worker in pool.workers):
             pool.assign(count)
@@ -269,7 +281,7 @@ def _work(suite: Suite, plan: Plan, pipe: Connection) -> None:
         evaluator = Evaluator(suite, _throttled(pipe))
         flush_on_sigterm(evaluator)
         while pairs := _receive(pipe):
-            pipe.send(_Finished(evaluator.evaluate_group(plan, pairs), _resident_bytes()))
+            pipe.send(Finished(evaluator.evaluate_group(plan, pairs), _resident_bytes()))
     except Exception as error:  # the boundary of the process
         known = as_a360_error(error)
         if isinstance(known, TransientError):

@@ -110,11 +110,17 @@ def committed(directory: Path) -> list[str]:
     return sorted(f"{name.checkpoint}/{name.benchmark}" for name in list_commits(store_of(directory), "tiny"))
 
 
-def without_a_field(mirror_dir: Path, target_dir: Path) -> Path:
-    """A copy of the mirror whose BoolQ rows lack ``passage``, with a manifest that says so."""
+def with_unfit_rows(mirror_dir: Path, target_dir: Path) -> Path:
+    """A copy of the mirror whose BoolQ rows lack ``passage`` and one of ARC's its question."""
     subprocess.run(["cp", "-r", str(mirror_dir), str(target_dir)], check=True)
     for path in target_dir.glob("aps/super_glue/boolq/*.parquet"):
         pq.write_table(pq.read_table(path).drop_columns(["passage"]), path)
+    for path in target_dir.glob("allenai/ai2_arc/ARC-Challenge/test*.parquet"):
+        table = pq.read_table(path)
+        at = table.schema.get_field_index("question")
+        questions = table["question"].to_pylist()
+        questions[1] = None
+        pq.write_table(table.set_column(at, table.schema.field(at), pa.array(questions, pa.string())), path)
     readme = target_dir / "aps" / "super_glue" / "README.md"
     assert "passage" not in readme.read_text()
     manifest = read_manifest(mirror_dir)
@@ -135,15 +141,20 @@ def test_one_bad_checkpoint_or_benchmark_never_stops_the_others(
     write_checkpoint(root / "step_3", seed=3)
     truncated = root / "step_3" / "model.safetensors"
     truncated.write_bytes(truncated.read_bytes()[:-100])
-    mirror = without_a_field(mirror_dir, tmp_path / "mirror")
-    suite = write_suite(tmp_path, mirror, root, ["demo-boolq", "demo-truthfulqa-mc2"])
+    mirror = with_unfit_rows(mirror_dir, tmp_path / "mirror")
+    benchmarks = ["demo-boolq", "demo-arc-challenge-25shot", "demo-truthfulqa-mc2"]
+    suite = write_suite(tmp_path, mirror, root, benchmarks)
 
     done = a360("run", suite)
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert committed(tmp_path) == ["step_1/demo-truthfulqa-mc2"]
     found = failures(tmp_path)
-    assert sorted(found) == ["step_1/demo-boolq", "step_2/demo-boolq", "step_2/demo-truthfulqa-mc2"]
+    unfit = ["step_1/demo-arc-challenge-25shot", "step_1/demo-boolq"]
+    assert sorted(found) == sorted([*unfit, *(f"step_2/{benchmark}" for benchmark in benchmarks)])
+    null = found["step_1/demo-arc-challenge-25shot"].error
+    assert "a row lacks a field: benchmark demo-arc-challenge-25shot" in null
+    assert "split test, row 1: question is null" in null
     assert "rows do not fit the task: benchmark demo-boolq" in found["step_1/demo-boolq"].error
     assert "passage" in found["step_1/demo-boolq"].error
     assert "NaN or infinite logits" in found["step_2/demo-boolq"].error

@@ -8,7 +8,7 @@ PY := build/venv/bin/python
 KILLS ?= 30
 DEMO_DIR ?= build/demo
 PARALLEL ?= -n 2 --dist loadscope
-SLOW := tests/integration/test_equality.py tests/integration/test_kills.py
+SLOW := $(addprefix tests/integration/test_,equality.py kills.py demo.py)
 
 # The dependencies live in ${A360_CACHE:-~/.cache/a360}, shared by checkouts that need the same ones.
 # A360_ENV=DIR takes an environment that already has them.
@@ -25,9 +25,6 @@ setup: ## Create build/venv (dependencies come from a cache outside the checkout
 
 demo: setup ## Train a small model, evaluate its checkpoints, publish the report
 	@build/venv/bin/a360 demo --dir $(DEMO_DIR)
-
-demo-short: setup ## The same with 3 checkpoints, in build/demo-short
-	@build/venv/bin/a360 demo --dir build/demo-short --checkpoints 3
 
 ##@ Develop
 
@@ -58,6 +55,9 @@ equality: setup ## Compare every document and metric with the pinned lm_eval com
 
 kills: setup ## Kill a sweep KILLS times (30), restart it, compare its table with an undisturbed one
 	KILLS=$(KILLS) $(PY) -m pytest -s tests/integration/test_kills.py
+
+demo-short: setup ## Run the demo with 3 checkpoints twice and look at what it leaves behind
+	$(PY) -m pytest -s tests/integration/test_demo.py
 
 mutants: setup ## Break the code line by line: each change must fail the test that is named for it
 	$(PY) tests/mutants/run.py $(MUTANTS)

@@ -173,7 +173,7 @@ def _check_checkpoints(suite: Suite) -> Check:
             hint="model.root is the folder above the checkpoints; naming.pattern matches their whole names",
         )
     absent = scheme.absent(scheme.assign(folder.name for folder in folders))
-    found = f"{source.uri}: {len(folders):,} folders match"
+    found = f"{source.uri}: {len(folders):,} folder{'' if len(folders) == 1 else 's'} match"
     if absent:
         names = f"{absent[0].id}, …" if len(absent) > 1 else absent[0].id
         hint = "a360 checkpoints lists all of them"

@@ -251,7 +251,7 @@ class Evaluator:
             cell = cells.get(pair)
             if cell is None or cell.key is None:
                 raise ConfigError(
-                    f"pair {pair} is not in plan {plan.id}", hint="a360 plan prints the pairs of a plan."
+                    f"pair {pair} is not in plan {plan.id}", hint="a360 plan --json prints its pairs."
                 )
             _verify_protocol(plan, cell, checkpoints[cell.checkpoint], protocols.get(cell.benchmark))
             attempts.append(_Attempt(cell, checkpoints[cell.checkpoint], plan.protocols[cell.benchmark], 0))

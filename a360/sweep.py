@@ -27,10 +27,11 @@ from a360.suite import Suite
 class PublishedSweep:
     """What was published, where, and which of it had to change."""
 
-    directory: Path
     report: Path
     changed: tuple[str, ...]
     wandb_runs: tuple[str, ...]
+    older_wandb_runs: tuple[Path, ...]
+    """Of the same names with other results. They stay: someone may want to sync them."""
     collected: Collected
 
 
@@ -89,9 +90,9 @@ def publish_sweep(suite: Suite, plan: Plan, *, wandb: bool) -> PublishedSweep:
     files = {name: (directory / name).read_bytes() for name in published.files}
     put_report(open_suite_store(suite), files, prefix=f"{REPORTS}/{suite.model.name}/{suite.name}/")
     return PublishedSweep(
-        directory=directory,
-        report=directory / "report.html",
+        report=published.page_path,
         changed=(*published.changed, *(f"wandb/{run.run_id}" for run in runs if run.written)),
         wandb_runs=tuple(run.run_id for run in runs),
+        older_wandb_runs=tuple(path for run in runs for path in run.superseded),
         collected=collected,
     )

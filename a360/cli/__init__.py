@@ -102,8 +102,8 @@ def demo(
         typer.Option(
             min=2,
             max=30,
-            help="Save so many checkpoints; below 10 the training run is short.",
-            show_default="12",
+            help="Save so many checkpoints, by default 12; below 10 the training run is short.",
+            show_default=False,
         ),
     ] = None,
     workers: Workers = None,
@@ -125,8 +125,8 @@ def run(
 ) -> None:
     """Evaluate what is missing, then publish.
 
-    Calling it again continues where it stopped. Ends with 0 when every pair is done, 3 when some are not,
-    75 when trying again may help.
+    Calling it again continues where it stopped. Ends with 0 when every pair is done,
+    3 when some are not, 75 when trying again may help.
     """
     from a360.cli.sweeps import run_suite
     from a360.suite import load_suite

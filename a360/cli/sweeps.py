@@ -203,6 +203,9 @@ def _print_published(published: PublishedSweep) -> None:
         print_text("nothing changed: what is published is up to date")
     for run in published.wandb_runs:
         print_text(f"W&B run: {run}")
+    if published.older_wandb_runs:
+        names = ", ".join(path.name for path in published.older_wandb_runs)
+        note(f"W&B runs of earlier results beside it: {names}")
     print_text(f"report: {published.report}")
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,14 +47,15 @@ def read_run(run_dir: Path) -> ReadRun:
     files = sorted(run_dir.glob("run-*.wandb"))
     if len(files) != 1:
         return found
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "wandb", "leet", "inspect", "--json", str(files[0])],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=quiet_environment(run_dir.parent),
-        timeout=LIMIT_SECONDS,
-    )
+    with tempfile.TemporaryDirectory(prefix="a360-wandb-") as scratch:  # it leaves a log in TMPDIR
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "wandb", "leet", "inspect", "--json", str(files[0])],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=quiet_environment(run_dir.parent) | {"TMPDIR": scratch},
+            timeout=LIMIT_SECONDS,
+        )
     for line in done.stdout.splitlines():
         _take(found, json.loads(line))
     return found

@@ -5,13 +5,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from lm_eval.config.task import TaskConfig
 
 from a360.benchmarks import load_lock
 from a360.datasets.mirror import offline_environment, read_manifest
 from a360.demo.rows import write_mirror
 from a360.demo.text import read_documents, split_documents
+from a360.evaluators.tasks import task_hash
 
 pytestmark = pytest.mark.integration
 
@@ -62,3 +65,41 @@ def test_no_path_of_this_machine_enters_the_lock(built: dict[str, dict[str, obje
     assert len(texts) > 1000
     places = (sys.prefix, sys.base_prefix, str(Path.home()), str(Path(__file__).parents[2]), "site-packages")
     assert [text[:200] for text in texts if any(place in text for place in places)] == []
+
+
+def double(document: dict[str, int]) -> int:
+    return 2 * document["x"]
+
+
+def triple(document: dict[str, int]) -> int:
+    return 3 * document["x"]
+
+
+def hash_of(**changes: object) -> str:
+    settings = {
+        "task": "t", "output_type": "multiple_choice", "doc_to_text": double,
+        "metadata": {"version": 1, "config_source": "/here/t.yaml"}, **changes,
+    }  # fmt: skip
+    return task_hash([SimpleNamespace(config=TaskConfig(**settings))])
+
+
+def test_the_hash_does_not_depend_on_where_the_task_was_read() -> None:
+    assert hash_of() == hash_of(metadata={"version": 1, "config_source": "/elsewhere/t.yaml"})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"metadata": {"version": 2, "config_source": "/here/t.yaml"}},
+        {"doc_to_text": triple},
+        {"doc_to_text": "{{x}}"},
+        {"target_delimiter": ""},
+        {"fewshot_delimiter": "\n"},
+        {"description": "Answer."},
+        {"generation_kwargs": {"until": ["\n"]}},
+        {"metric_list": [{"metric": "acc"}]},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_everything_that_determines_numbers_changes_the_hash(changes: dict[str, object]) -> None:
+    assert hash_of(**changes) != hash_of()

@@ -1,0 +1,80 @@
+"""The demo with three checkpoints, as a user runs it: what it leaves behind, and a second call.
+
+Takes minutes: ``make demo-short`` runs it, ``make test`` does not.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from a360.benchmarks import CATALOGUE
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
+
+ROOT = Path(__file__).parents[2]
+BENCHMARKS = {row.id for row in CATALOGUE.values() if row.stand_in}
+CHECKPOINTS = 3
+
+
+def demo(directory: Path) -> str:
+    """What ``a360 demo`` says on stdout; its progress goes where the test's does."""
+    command = [sys.executable, "-P", "-m", "a360", "demo", "--dir", str(directory)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [*command, "--checkpoints", str(CHECKPOINTS)], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    print(done.stdout)
+    assert done.returncode == 0
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("demo") / "demo"
+    demo(directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def page(directory: Path) -> dict[str, Any]:
+    """The data that the report draws."""
+    text = (directory / "report" / "report.html").read_text(encoding="utf-8")
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    assert found
+    parsed: dict[str, Any] = json.loads(found[1])
+    return parsed
+
+
+def test_every_checkpoint_has_a_value_of_every_benchmark(page: dict[str, Any]) -> None:
+    assert page["coverage"]["rows"] == {benchmark: "d" * CHECKPOINTS for benchmark in BENCHMARKS}
+    assert {curve["id"] for curve in page["curves"]} == BENCHMARKS
+    assert [None for curve in page["curves"] if None in curve["values"]] == []
+
+
+def test_perplexity_falls_along_training_for_every_source(page: dict[str, Any]) -> None:
+    falling = [curve for curve in page["curves"] if curve["kind"] == "perplexity"]
+    assert {curve["id"] for curve in falling} == {"demo-wikitext", "demo-heldout-perplexity"}
+    lines = [curve["values"] for curve in falling]
+    lines += [line["values"] for curve in falling for line in curve["lines"]]
+    assert len(lines) >= 5
+    for values in lines:
+        assert all(later < earlier for earlier, later in pairwise(values)), values
+
+
+def test_a_second_call_trains_nothing_evaluates_nothing_and_changes_nothing(directory: Path) -> None:
+    def stamps() -> dict[Path, int]:
+        kept = (path for path in directory.rglob("*") if path.is_file() and path.name != ".lock")
+        return {path: path.stat().st_mtime_ns for path in kept if "plans" not in path.parts}
+
+    before = stamps()
+    said = demo(directory)
+    assert f"nothing to do: all pairs are done ({len(BENCHMARKS) * CHECKPOINTS} of" in said
+    assert "nothing changed" in said
+    assert stamps() == before

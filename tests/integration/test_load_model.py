@@ -1,0 +1,98 @@
+"""A checkpoint becomes a model as its protocol says, or a clear error."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from a360.errors import ConfigError, DataError
+from a360.evaluators.harness import load_model
+from a360.evaluators.journaled_lm import MeasuringHFLM
+from tests.documents import make_protocol
+from tests.tiny_model import write_checkpoint
+
+pytestmark = pytest.mark.integration
+POSITIONS = 64
+
+
+@pytest.fixture
+def checkpoint_dir(tmp_path: Path) -> Path:
+    return write_checkpoint(tmp_path / "step_1", seed=5, positions=POSITIONS)
+
+
+def load(checkpoint_dir: Path, device: str = "cpu", **protocol: object) -> MeasuringHFLM:
+    asked = make_protocol("demo-boolq", **protocol)
+    return load_model(checkpoint_dir, asked, device=device, batch_size=2, threads=1)
+
+
+def test_the_protocol_decides_length_beginning_and_type(checkpoint_dir: Path) -> None:
+    plain = load(checkpoint_dir)
+    asked = load(checkpoint_dir, max_length=32, add_bos_token=True, dtype="bfloat16")
+    assert (plain.max_length, asked.max_length) == (POSITIONS, 32)
+    assert (plain.model.dtype, asked.model.dtype) == (torch.float32, torch.bfloat16)
+    assert asked.tok_encode("water") == [asked.tokenizer.bos_token_id, *plain.tok_encode("water")]
+
+
+def test_softmax_can_be_wider_than_the_weights(checkpoint_dir: Path) -> None:
+    request = [(("water", " iron"), [1, 2], [3])]
+    narrow, wide = (
+        load(checkpoint_dir, dtype="bfloat16", softmax_dtype=dtype)._loglikelihood_tokens(request)[0][0]
+        for dtype in (None, "float32")
+    )
+    assert narrow == float(torch.tensor(narrow).bfloat16())
+    assert wide != float(torch.tensor(wide).bfloat16())
+
+
+@pytest.mark.parametrize(("visible", "device"), [(False, "cpu"), (True, "cuda")])
+def test_auto_takes_an_accelerator_where_one_is_visible(
+    visible: bool, device: str, checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def note(self: MeasuringHFLM, **options: object) -> None:
+        asked.append(str(options["device"]))
+        raise ValueError("enough")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: visible)
+    monkeypatch.setattr(MeasuringHFLM, "__init__", note)
+    with pytest.raises(DataError, match="enough"):
+        load(checkpoint_dir, device="auto")
+    assert asked == [device]
+
+
+def test_an_accelerator_that_is_not_there_is_a_configuration_error(
+    checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="no CUDA device is visible"):
+        load(checkpoint_dir, device="cuda")
+
+
+def test_a_fault_of_the_device_is_not_blamed_on_the_checkpoint(
+    checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(self: MeasuringHFLM, **options: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(MeasuringHFLM, "__init__", exhausted)
+    with pytest.raises(torch.OutOfMemoryError):
+        load(checkpoint_dir)
+
+
+def test_weights_that_overflow_are_a_fault_of_the_checkpoint(checkpoint_dir: Path) -> None:
+    path = checkpoint_dir / "model.safetensors"
+    tensors = load_file(path)
+    tensors["model.norm.weight"] = torch.full_like(tensors["model.norm.weight"], float("inf"))
+    save_file(tensors, path, metadata={"format": "pt"})
+    with pytest.raises(DataError, match=r"NaN or infinite logits: step_1") as caught:
+        load(checkpoint_dir)
+    assert caught.value.exit_code == 3
+    assert "diverged" in str(caught.value.hint)
+
+
+def test_a_configuration_of_no_known_model_is_a_fault_of_the_checkpoint(checkpoint_dir: Path) -> None:
+    (checkpoint_dir / "config.json").write_text('{"model_type": "nobody"}')
+    with pytest.raises(DataError, match="checkpoint cannot be loaded: step_1") as caught:
+        load(checkpoint_dir)
+    assert "AutoModelForCausalLM" in str(caught.value.hint)

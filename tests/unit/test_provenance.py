@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from a360.identity import hash_value
 from a360.results import provenance
 
 
@@ -39,4 +40,4 @@ def test_outside_a_container_the_package_set_and_the_machine_speak(monkeypatch: 
     assert provenance.new_attempt() != provenance.new_attempt()
     monkeypatch.setattr(provenance, "packages", lambda: {"torch": "0"})
     provenance.environment.cache_clear()
-    assert provenance.environment() == "packages-" + provenance.hash_value({"torch": "0"})
+    assert provenance.environment() == "packages-" + hash_value({"torch": "0"})

@@ -29,6 +29,8 @@ from a360.suite import Suite
 if TYPE_CHECKING:
     from a360.evaluate import Event, PairOutcome
 
+Work = Callable[[Suite, Plan, Connection], None]
+"""Receives tuples of pair ids, sends events and after each group a `Finished`, until its pipe closes."""
 TRIES = 3
 """How often a pair is tried before it counts as failed."""
 _RETRY_SECONDS = 5.0
@@ -94,7 +96,7 @@ class _Pool:
     plan: Plan
     on_event: "Callable[[Event], None]"
     queue: _Queue
-    work: Callable[[Suite, Plan, Connection], None]
+    work: Work
     workers: list[_Worker] = field(default_factory=list)
     outcomes: "dict[str, PairOutcome]" = field(default_factory=dict)
 
@@ -134,7 +136,9 @@ class _Pool:
     def _start(self) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=self.work, args=(self.suite, self.plan, theirs), daemon=True)
+        process = context.Process(
+            target=_be_worker, args=(self.work, self.suite, self.plan, theirs), daemon=True
+        )
         process.start()
         theirs.close()
         self.workers.append(_Worker(process, ours))
@@ -202,12 +206,11 @@ def run_groups(
     on_event: "Callable[[Event], None]",
     *,
     workers: int | None = None,
-    work: Callable[[Suite, Plan, Connection], None] | None = None,
+    work: Work | None = None,
 ) -> "tuple[PairOutcome, ...]":
     """The outcome of every pair of the plan's groups.
 
-    ``work`` is what a worker process does, by default evaluate: it receives a tuple of pair ids, sends events
-    and at last a `Finished`, until its pipe closes.
+    ``work`` is what a worker process does, by default evaluate.
 
     Raises:
         ConfigError: a worker could not start with this suite; the other workers are stopped.
@@ -269,12 +272,17 @@ def _terminating(pool: _Pool) -> Iterator[None]:
             signal.raise_signal(signal.SIGTERM)
 
 
+def _be_worker(work: Work, suite: Suite, plan: Plan, pipe: Connection) -> None:
+    """What a worker process runs: it ends when its parent does, and leaves interrupts to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    work(suite, plan, pipe)
+
+
 def _work(suite: Suite, plan: Plan, pipe: Connection) -> None:
-    """A worker: one evaluator, group after group, until the pipe closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    """One evaluator, group after group, until the pipe closes."""
     threads = suite.run.threads or max(1, (os.cpu_count() or 1) // suite.run.workers)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     from a360.evaluate import Evaluator, as_a360_error, flush_on_sigterm
 
     try:

@@ -105,6 +105,13 @@ def test_a_pair_that_kills_its_worker_is_tried_alone_and_given_up(tmp_path: Path
     assert len(failures) == 2
 
 
+def test_the_neighbours_of_a_deadly_pair_are_not_charged_for_it(tmp_path: Path) -> None:
+    outcomes = run(tmp_path, [DEADLY, PASSING], "run: {pairs_per_group: all}")
+    assert {pair: outcome.state for pair, outcome in outcomes.items() if PASSING in pair} == {
+        f"step_{step}/{PASSING}": "committed" for step in (0, 1)
+    }
+
+
 def test_what_may_pass_is_tried_again_and_can_succeed(tmp_path: Path) -> None:
     outcomes = run(tmp_path, [PASSING])
     assert {outcome.state for outcome in outcomes.values()} == {"committed"}
@@ -136,7 +143,8 @@ def test_a_suite_that_no_worker_can_use_ends_the_run(tmp_path: Path) -> None:
     assert not any(is_alive(pid) for pid, _ in read_log())
 
 
-def test_a_terminated_run_ends_its_workers_and_itself_as_terminated(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_is_ended_takes_its_busy_workers_along(tmp_path: Path, end: signal.Signals) -> None:
     script = (
         f"from pathlib import Path; from tests.unit.test_run import *; run(Path({str(tmp_path)!r}), [BUSY])"
     )
@@ -146,8 +154,11 @@ def test_a_terminated_run_ends_its_workers_and_itself_as_terminated(tmp_path: Pa
         while len(read_log()) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
         assert len(read_log()) == 2
-        parent.terminate()
-        assert parent.wait(30) == -signal.SIGTERM
+        parent.send_signal(end)
+        assert parent.wait(30) == -end
+    deadline = time.monotonic() + 30  # a busy worker sleeps longer
+    while any(is_alive(pid) for pid, _ in read_log()) and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert not any(is_alive(pid) for pid, _ in read_log())
 
 

@@ -6,7 +6,6 @@ attempt reads all of them and asks the model only for the rest. It knows nothing
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -70,7 +69,6 @@ class Journal:
         self._flush_requests = flush_requests
         self._on_flush = on_flush
         self._known: dict[tuple[bytes, int], Answer] = {}
-        self._answered: Counter[bytes] = Counter()
         self._rows: list[tuple[bytes, int, Answer]] = []
         self._sequence = 0
         self._flushed_at = time.monotonic()
@@ -93,10 +91,9 @@ class Journal:
 
     def add(self, request: bytes, answer: Answer) -> None:
         """Takes the next answer to a request, and flushes when it is time."""
-        occurrence = self._answered[request]
+        occurrence = 0
         while (request, occurrence) in self._known:
             occurrence += 1
-        self._answered[request] = occurrence + 1
         self._known[request, occurrence] = answer
         self._rows.append((request, occurrence, answer))
         overdue = time.monotonic() - self._flushed_at >= self._flush_seconds

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from a360.benchmarks import find_benchmark
+from a360.benchmarks import Benchmark
 from a360.checkpoints.folders import group_folders
 from a360.checkpoints.naming import NamingScheme
 from a360.datasets.mirror import MirrorManifest, read_stored_manifest, select_files
@@ -194,18 +194,18 @@ def _check_data(suite: Suite) -> Check:
     for name, reason in protocols.unavailable.items():
         raise DataError(f"{name}: {reason}", hint="mirror the data, or take the benchmark out of the suite")
     for name in protocols.protocols:
-        _compare_sizes(name, manifest, sizes, store.uri)
+        _compare_sizes(suite.find_benchmark(name), manifest, sizes, store.uri)
     return Check(
         name="data", state="ok", found=f"{store.uri}: {len(protocols.protocols)} benchmarks have their files"
     )
 
 
-def _compare_sizes(benchmark: str, manifest: MirrorManifest, sizes: dict[str, int], where: str) -> None:
-    for path, file in select_files(manifest, find_benchmark(benchmark).data).items():
+def _compare_sizes(benchmark: Benchmark, manifest: MirrorManifest, sizes: dict[str, int], where: str) -> None:
+    for path, file in select_files(manifest, benchmark.data).items():
         if sizes.get(path) != file.bytes:
             found = f"{sizes[path]:,} bytes" if path in sizes else "nothing"
             raise DataError(
-                f"{benchmark}: {where}/{path}: found {found}, the manifest promises {file.bytes:,} bytes",
+                f"{benchmark.id}: {where}/{path}: found {found}, the manifest promises {file.bytes:,} bytes",
                 hint="mirror the data set again",
             )
 

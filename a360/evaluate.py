@@ -18,15 +18,16 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from a360.benchmarks import find_benchmark
 from a360.checkpoints.inventory import read_full_hashes, record_full_hashes
 from a360.datasets.mirror import (
     MirrorManifest,
     offline_environment,
     read_stored_manifest,
+    select_files,
     stage_mirror,
     verify_files,
 )
+from a360.datasets.texts import read_texts
 from a360.errors import A360Error, ConfigError, DataError, TransientError
 from a360.identity import generation_key, hash_value
 from a360.plan import build_protocols, pair_id
@@ -180,7 +181,9 @@ class Evaluator:
 
     def _score(self, attempt: _Attempt, model: "MeasuringHFLM") -> "Outcome":
         from a360.evaluators.harness import evaluate_benchmark
+        from a360.evaluators.perplexity import evaluate_perplexity
 
+        benchmark = self._suite.find_benchmark(attempt.cell.benchmark)
         pair, run = attempt.pair, self._suite.run
         journal = Journal(
             self._store,
@@ -193,14 +196,16 @@ class Evaluator:
         self._journal = journal
         journal.load()
         self._on_event(Event("evaluating", pair))
+
+        def on_progress(done: int, total: int) -> None:
+            self._on_event(Event("evaluating", pair, done, total))
+
         try:
-            return evaluate_benchmark(
-                find_benchmark(attempt.cell.benchmark),
-                attempt.protocol,
-                model,
-                journal,
-                lambda done, total: self._on_event(Event("evaluating", pair, done, total)),
-            )
+            if benchmark.texts is None:
+                return evaluate_benchmark(benchmark, attempt.protocol, model, journal, on_progress)
+            paths = select_files(self._manifest, benchmark.data)
+            documents = read_texts(self._mirror_dir, paths, benchmark.texts)
+            return evaluate_perplexity(benchmark, attempt.protocol, documents, model, journal, on_progress)
         finally:
             journal.flush()
             self._journal = None
@@ -231,7 +236,7 @@ class Evaluator:
     def _stage_data(self, benchmark: str) -> None:
         if benchmark in self._verified:
             return
-        data = find_benchmark(benchmark).data
+        data = self._suite.find_benchmark(benchmark).data
         if self._is_remote():
             mirror = open_store(self._suite.data.mirror, self._suite.data.s3)
             if stage_mirror(mirror, data, self._mirror_dir.parent) != self._mirror_dir:
@@ -320,7 +325,8 @@ class Evaluator:
                 name: repository.revision
                 for name, repository in self._manifest.repositories.items()
                 if any(
-                    f"{data}/".startswith(f"{name}/") for data in find_benchmark(attempt.cell.benchmark).data
+                    f"{data}/".startswith(f"{name}/")
+                    for data in self._suite.find_benchmark(attempt.cell.benchmark).data
                 )
             },
             conditional_put=self._conditional_put,

@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from a360.benchmarks import find_benchmark, locked_task_hash
+from a360.benchmarks import Benchmark, locked_task_hash
 from a360.datasets.mirror import MirrorManifest, data_revision
 from a360.errors import ConfigError, MissingError
 from a360.identity import SUPPORTED_VERSIONS, generation_key, hash_value, result_key
 from a360.records import Cell, CellState, Checkpoint, Discovery, Failure, Grading, Plan, Protocol
 from a360.results.places import CommitName
-from a360.suite import BenchmarkChoice, ModelSection, Suite
+from a360.suite import ModelSection, Suite
 
 SEEDS = {"random": 0, "numpy": 1234, "torch": 1234, "fewshot": 1234}
 """lm-eval's own defaults, so that its command line gives the same prompts."""
@@ -43,32 +43,31 @@ def build_protocols(suite: Suite, manifest: MirrorManifest) -> Protocols:
         ConfigError: the mirror holds stand-in rows for a real benchmark, or a task is not locked.
     """
     protocols, unavailable = {}, {}
-    for choice in suite.benchmarks:
-        benchmark = find_benchmark(choice.id)
+    for benchmark, limit in suite.chosen():
         if manifest.stand_in and not benchmark.stand_in:
             raise ConfigError(
-                f"mirror holds stand-in rows: benchmark {choice.id} of suite {suite.name} expects real data",
-                hint=f"Use a mirror of {', '.join(benchmark.data)}, or the benchmark demo-{choice.id}.",
+                f"mirror holds stand-in rows: benchmark {benchmark.id} of suite {suite.name} "
+                "expects real data",
+                hint=f"Use a mirror of {', '.join(benchmark.data)}, or the benchmark demo-{benchmark.id}.",
             )
         try:
             revision = data_revision(manifest, benchmark.data)
         except MissingError as error:
-            unavailable[choice.id] = f"data missing: {error.message}"
+            unavailable[benchmark.id] = f"data missing: {error.message}"
             continue
-        protocols[choice.id] = _protocol(suite.model, choice, locked_task_hash(benchmark), revision)
+        protocols[benchmark.id] = _protocol(suite.model, benchmark, limit, revision)
     return Protocols(protocols=protocols, unavailable=unavailable)
 
 
-def _protocol(model: ModelSection, choice: BenchmarkChoice, task_hash: str, revision: str) -> Protocol:
-    benchmark = find_benchmark(choice.id)
+def _protocol(model: ModelSection, benchmark: Benchmark, limit: int | None, revision: str) -> Protocol:
     return Protocol(
         benchmark=benchmark.id,
         benchmark_version=benchmark.version,
-        task_hash=task_hash,
+        task_hash=locked_task_hash(benchmark),
         data_revision=revision,
         shots=benchmark.shots,
         seeds=SEEDS,
-        limit=choice.limit,
+        limit=limit,
         decoding={},
         max_length=model.max_length,
         dtype=model.dtype,
@@ -94,7 +93,7 @@ def make_plan(
     ``environment`` is this evaluator's image digest or package set: a pair that failed with exit
     code 3 in the same environment is not tried again unless ``retry_failed``.
     """
-    benchmarks = tuple(choice.id for choice in suite.benchmarks)
+    benchmarks = tuple(benchmark.id for benchmark, _ in suite.chosen())
     cells = [
         _cell(checkpoint, benchmark, protocols, history, None if retry_failed else environment)
         for checkpoint in discovery.checkpoints
@@ -152,7 +151,7 @@ def _groups(suite: Suite, cells: list[Cell]) -> tuple[tuple[str, ...], ...]:
     """Pair ids to run, oldest or newest checkpoint first, cheap benchmarks first, bounded by the sweep."""
     wanted = [cell for cell in cells if cell.state == "missing" and cell.key]
     by_checkpoint = [
-        sorted(group, key=lambda cell: find_benchmark(cell.benchmark).cost)
+        sorted(group, key=lambda cell: suite.find_benchmark(cell.benchmark).cost)
         for _, group in groupby(wanted, key=lambda cell: cell.checkpoint)
     ]
     if suite.sweep.order == "newest-first":

@@ -7,12 +7,19 @@ flags only choose a suite, an id or a directory.
 from collections import Counter
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-from a360.benchmarks import CATALOGUE, UnknownBenchmarkError, find_benchmark
+from a360.benchmarks import (
+    CATALOGUE,
+    Benchmark,
+    Headline,
+    Texts,
+    UnknownBenchmarkError,
+    find_benchmark,
+)
 from a360.errors import ConfigError
 from a360.records import Naming, Record
 from a360.storage import StoreSettings
@@ -65,6 +72,63 @@ class BenchmarkChoice(Record):
         except UnknownBenchmarkError as error:
             raise ValueError(str(error)) from None
         return value
+
+
+class OwnTexts(Record):
+    """Texts of somebody's own as a benchmark: their perplexity, per group and together.
+
+    The id needs no mention in ``benchmarks``. Fields may be dotted: ``meta.source``.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    data: Annotated[str, Field(pattern=r"^[^/]+(/[^/]+)*$")]
+    """Their place in the mirror: a repository or a folder of one, with JSONL or parquet files."""
+    text: str = "text"
+    group: str | None = None
+    window: int | None = Field(default=None, ge=2)
+    """Tokens that the model sees at once, by default as many as it can."""
+    stride: int | None = Field(default=None, ge=1)
+    """Tokens by which a window moves, by default the whole window."""
+    limit: int | None = Field(default=None, ge=1)
+
+    @field_validator("id")
+    @classmethod
+    def _is_new(cls, value: str) -> str:
+        if value in CATALOGUE:
+            raise ValueError(f"{value!r} is a benchmark of the catalogue, expected another id")
+        return value
+
+    @model_validator(mode="after")
+    def _stride_fits(self) -> Self:
+        if self.window and self.stride and self.stride > self.window:
+            raise ValueError(f"stride is {self.stride}, expected at most the window's {self.window}")
+        return self
+
+    def benchmark(self) -> Benchmark:
+        """The row that the texts would be in the catalogue."""
+        return Benchmark(
+            id=self.id,
+            title=self.id,
+            kind="perplexity",
+            evaluator="perplexity",
+            task=self.id,
+            folder=None,
+            texts=Texts(text=self.text, group=self.group, window=self.window, stride=self.stride),
+            shots=None,
+            data=(self.data,),
+            headline=Headline(metric="bits_per_byte", aggregation="micro"),
+            direction="lower",
+            cost=100.0,
+            source="",
+            stand_in=True,  # nobody takes own texts for a known benchmark: any mirror may hold them
+        )
+
+
+class Chosen(NamedTuple):
+    """A benchmark of a suite, and how many documents of each task it is limited to."""
+
+    benchmark: Benchmark
+    limit: int | None
 
 
 class RunSection(Record):
@@ -126,6 +190,7 @@ class Suite(Record):
     benchmarks: tuple[Annotated[BenchmarkChoice, BeforeValidator(_as_choice)], ...] = Field(
         json_schema_extra={"minItems": 1}
     )
+    texts: tuple[OwnTexts, ...] = ()
     max_truncated: float = Field(default=1.0, ge=0, le=1)
     """A result with a larger part of its prompts truncated is shown as not applicable."""
     run: RunSection = RunSection()
@@ -134,13 +199,24 @@ class Suite(Record):
 
     @model_validator(mode="after")
     def _each_benchmark_once(self) -> Self:
-        if not self.benchmarks:
+        if not self.benchmarks and not self.texts:
             raise ValueError("benchmarks is empty, expected at least 1 id")
-        counts = Counter(choice.id for choice in self.benchmarks)
+        ids = [*(choice.id for choice in self.benchmarks), *(texts.id for texts in self.texts)]
+        counts = Counter(ids)
         twice = [benchmark for benchmark, count in counts.items() if count > 1]
         if twice:
             raise ValueError(f"benchmark {twice[0]!r} is named twice")
         return self
+
+    def chosen(self) -> tuple[Chosen, ...]:
+        """Every benchmark that the suite evaluates: those of the catalogue, then its own texts."""
+        named = tuple(Chosen(find_benchmark(choice.id), choice.limit) for choice in self.benchmarks)
+        return (*named, *(Chosen(texts.benchmark(), texts.limit) for texts in self.texts))
+
+    def find_benchmark(self, benchmark_id: str) -> Benchmark:
+        """The row of an id, of the suite's own texts or of the catalogue. Raises UnknownBenchmarkError."""
+        own = {texts.id: texts for texts in self.texts}
+        return own[benchmark_id].benchmark() if benchmark_id in own else find_benchmark(benchmark_id)
 
 
 def load_suite(name: str) -> Suite:

@@ -83,7 +83,7 @@ def publish_sweep(suite: Suite, plan: Plan, *, wandb: bool) -> PublishedSweep:
 
     collected = collect_sweep(suite, plan)
     directory = Path(suite.publish.directory)
-    views = benchmark_views(plan.benchmarks)
+    views = benchmark_views(map(suite.find_benchmark, plan.benchmarks))
     published = publish_report(collected, views, directory)
     project = suite.publish.project or suite.model.name
     runs = publish_wandb(collected, views, directory, project=project) if wandb else ()

@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from a360.benchmarks import find_benchmark
 from a360.benchmarks.mmlu import GROUPS
 from a360.identity import hash_value
 from a360.publish.rows import BenchmarkView, benchmark_views
@@ -84,7 +85,7 @@ def make_views(collected: Collected) -> dict[str, BenchmarkView]:
     views: dict[str, BenchmarkView] = {}
     for benchmark in collected.plan.benchmarks:
         try:
-            views |= benchmark_views([benchmark])
+            views |= benchmark_views([find_benchmark(benchmark)])
         except LookupError:
             views[benchmark] = BenchmarkView(
                 kind="downstream",

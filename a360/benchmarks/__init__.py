@@ -3,12 +3,15 @@
 from a360.benchmarks.benchmark import Benchmark, Headline, Macro
 from a360.benchmarks.catalogue import CATALOGUE, UnknownBenchmarkError, find_benchmark
 from a360.benchmarks.lock import load_lock, locked_task_hash
+from a360.benchmarks.texts import GroupSubset, Texts
 
 __all__ = [
     "CATALOGUE",
     "Benchmark",
+    "GroupSubset",
     "Headline",
     "Macro",
+    "Texts",
     "UnknownBenchmarkError",
     "find_benchmark",
     "load_lock",

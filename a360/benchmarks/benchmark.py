@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from a360.benchmarks.texts import Texts
 from a360.records import Aggregation, Direction
 
 
@@ -31,11 +32,13 @@ class Benchmark:
     version: int = 1
     title: str
     kind: Literal["downstream", "perplexity"] = "downstream"
-    evaluator: Literal["harness"] = "harness"
+    evaluator: Literal["harness", "perplexity"] = "harness"
     task: str
-    """lm-eval's task or group."""
+    """lm-eval's task or group; for the perplexity evaluator the name of the whole beside its groups."""
     folder: str | None
     """The folder of lm_eval/tasks that defines it; None for a360's own tasks."""
+    texts: Texts | None = None
+    """What the perplexity evaluator reads and how; None for the harness."""
     shots: int | None
     """None where the task pins its own number or has none."""
     data: tuple[str, ...]
@@ -55,6 +58,10 @@ class Benchmark:
     """Link to the data or paper."""
     stand_in: bool = False
     """Served by the project's own rows under a ``demo-`` id."""
+
+    def __post_init__(self) -> None:
+        if (self.evaluator == "perplexity") != (self.texts is not None):
+            raise ValueError(f"benchmark {self.id}: the perplexity evaluator, and no other, has texts")
 
     def demo(self, *, cost: float = 100.0) -> "Benchmark":
         """The row's twin on the project's own rows: the same task under a ``demo-`` id."""

@@ -4,6 +4,8 @@ import difflib
 
 from a360.benchmarks.benchmark import Benchmark, Headline
 from a360.benchmarks.mmlu import mmlu_macros
+from a360.benchmarks.pile import ASSUMED_18
+from a360.benchmarks.texts import Texts
 
 HUB = "https://huggingface.co/datasets/"
 
@@ -98,6 +100,36 @@ _REAL = (
         direction="lower",
         cost=340,
         source=HUB + "EleutherAI/wikitext_document_level",
+    ),
+    Benchmark(
+        id="pile",
+        title="The Pile, test split",
+        kind="perplexity",
+        evaluator="perplexity",
+        task="pile",
+        folder=None,
+        texts=Texts(group="meta.pile_set_name", average_groups=ASSUMED_18),
+        shots=None,
+        data=("pile/test",),
+        headline=Headline(metric="bits_per_byte", aggregation="micro"),
+        direction="lower",
+        cost=400_000,
+        source="https://pile.eleuther.ai/",
+    ),
+    Benchmark(
+        id="pile-10k",
+        title="The Pile, 10,000 documents of its training split",
+        kind="perplexity",
+        evaluator="perplexity",
+        task="pile_10k",
+        folder=None,
+        texts=Texts(group="meta.pile_set_name", average_groups=ASSUMED_18),
+        shots=None,
+        data=("NeelNanda/pile-10k",),
+        headline=Headline(metric="bits_per_byte", aggregation="micro"),
+        direction="lower",
+        cost=17_000,
+        source=HUB + "NeelNanda/pile-10k",
     ),
 )
 

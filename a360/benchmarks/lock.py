@@ -9,6 +9,7 @@ from functools import cache
 from importlib import resources
 
 from a360.benchmarks.benchmark import Benchmark
+from a360.benchmarks.texts import texts_hash
 from a360.errors import ConfigError
 
 
@@ -21,11 +22,13 @@ def load_lock() -> dict[str, str]:
 
 
 def locked_task_hash(benchmark: Benchmark) -> str:
-    """The locked hash of a benchmark's task.
+    """The locked hash of a benchmark's task; a row of the perplexity evaluator is its own lock.
 
     Raises:
         ConfigError: the lock has no entry for it.
     """
+    if benchmark.texts:
+        return texts_hash(benchmark.texts)
     try:
         return load_lock()[benchmark.task]
     except KeyError:

@@ -16,7 +16,7 @@ def print_suites() -> None:
 
 def _suite_row(name: str) -> list[str]:
     suite = parse_suite(shipped_suite_text(name), where=f"shipped suite {name}", base_dir=Path.cwd())
-    return [name, suite.model.name, ", ".join(choice.id for choice in suite.benchmarks)]
+    return [name, suite.model.name, ", ".join(benchmark.id for benchmark, _ in suite.chosen())]
 
 
 def print_suite(name: str) -> None:

@@ -21,6 +21,7 @@ from a360.datasets.mirror import (
     verify_files,
     write_manifest,
 )
+from a360.demo.pile_rows import pile_10k_rows, pile_rows
 from a360.demo.questions import SUBJECTS, Row, Splits, arc_rows, boolq_rows, mmlu_rows, truthful_rows
 from a360.demo.stories import gsm8k_rows, hellaswag_rows, wikitext_rows
 from a360.demo.text import SOURCES, Document, name_hash
@@ -88,6 +89,8 @@ def _repositories(heldout: Sequence[Document]) -> dict[str, dict[str, Splits]]:
         "aps/super_glue": {"boolq": boolq_rows()},
         "openai/gsm8k": {"main": gsm8k_rows()},
         "EleutherAI/wikitext_document_level": {"wikitext-2-raw-v1": wikitext_rows()},
+        "pile": {"test": pile_rows()},
+        "NeelNanda/pile-10k": {"data": pile_10k_rows()},
         HELDOUT_REPOSITORY: {source: heldout_rows(heldout, source) for source in SOURCES},
     }
 

@@ -65,7 +65,7 @@ def load_model(
     """The checkpoint as an lm-eval model that gives finite logits; ``device`` is auto, cpu or cuda.
 
     Raises:
-        DataError: the weights cannot be loaded, or give NaN.
+        DataError: the weights cannot be loaded, or give NaN, or no token can stand before a text.
     """
     for library in ("lm_eval", "transformers"):
         logging.getLogger(library).setLevel(logging.ERROR)
@@ -94,6 +94,7 @@ def load_model(
             f"checkpoint cannot be loaded: {model_dir.name}: {_first_line(error)}",
             hint="Load it with transformers' AutoModelForCausalLM on its own to see the whole error.",
         ) from None
+    _verify_prefix(model, model_dir)
     _verify_logits(model, model_dir)
     return model
 
@@ -102,6 +103,15 @@ def _is_devices_fault(error: Exception) -> bool:
     """Whether a device or a disk failed, not the checkpoint."""
     exhausted = isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
     return exhausted or "CUDA" in str(error) or (isinstance(error, OSError) and error.errno is not None)
+
+
+def _verify_prefix(model: MeasuringHFLM, model_dir: Path) -> None:
+    """lm-eval puts BOS, else EOS, before what has no context, and fails somewhere where there is neither."""
+    if model.prefix_token_id is None:
+        raise DataError(
+            f"tokenizer has neither BOS nor EOS: {model_dir.name}: expected one to put before a text",
+            hint="Name it in the checkpoint's tokenizer_config.json.",
+        )
 
 
 def _verify_logits(model: MeasuringHFLM, model_dir: Path) -> None:

@@ -28,6 +28,7 @@ class MeasuringHFLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
 
     def __init__(self, **arguments: object) -> None:
         super().__init__(**arguments)
+        self.logits_cache: bool
         self.measured: dict[object, tuple[int, bool]] = {}
 
     def _loglikelihood_tokens(
@@ -46,6 +47,38 @@ class MeasuringHFLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
             requests, **{**options, "disable_tqdm": True}
         )
         return answers
+
+    def loglikelihood_windows(self, requests: Sequence[Instance], disable_tqdm: bool = True) -> None:
+        """Tells the cache hook the log-likelihood (nats) of windows of token ids, batch by batch.
+
+        A request's arguments are its name, the tokens that are shown and those behind them that are scored.
+
+        Raises:
+            DataError: a window is longer than the model can see, so its left side would be cut.
+        """
+        longest_first = sorted(requests, key=lambda request: -len(request.args[1]) - len(request.args[2]))
+        # Sharing logits between requests would score windows of the same tokens with other borders wrongly.
+        shares, self.logits_cache = self.logits_cache, False
+        try:
+            while longest_first:
+                batch = longest_first[: self.batch_size]
+                del longest_first[: self.batch_size]
+                self._report_windows(batch)
+        finally:
+            self.logits_cache = shares
+
+    def _report_windows(self, batch: Sequence[Instance]) -> None:
+        windows = [(None, list(request.args[1]), list(request.args[2])) for request in batch]
+        length = max(len(context) + len(continuation) for _, context, continuation in windows)
+        if length > self.max_length + 1:
+            raise DataError(
+                f"window of {length} tokens would be truncated: found beside its prefix or context, "
+                f"expected at most {self.max_length + 1}"
+            )
+        answers = self._loglikelihood_tokens(windows, override_bs=len(windows))
+        for request, (loglikelihood, _) in zip(batch, answers, strict=True):
+            self.measured[request.args[0]] = (len(request.args[2]), False)
+            self.cache_hook.add_partial("loglikelihood_windows", request.args, loglikelihood)
 
     def tok_batch_encode(
         self, strings: Sequence[str], left_truncate_len: int | None = None, **options: object
@@ -103,6 +136,11 @@ class JournaledLM(LM):  # type: ignore[misc]
     def loglikelihood_rolling(self, requests: list[Instance]) -> list[Response]:
         """Log-likelihood of every whole text, in order."""
         return self._answer("loglikelihood_rolling", requests, self._rolling_slices)
+
+    def loglikelihood_windows(self, requests: list[Instance]) -> list[float]:
+        """Log-likelihood of every window of token ids, in order."""
+        answers = self._answer("loglikelihood_windows", requests, lambda pending: [pending])
+        return [answer for answer in answers if isinstance(answer, float)]
 
     def generate_until(self, requests: list[Instance]) -> list[Response]:
         """The generated text of every request, in order."""

@@ -15,7 +15,7 @@ from a360.evaluators.tasks import load_tasks, task_hash
 
 def build_lock() -> dict[str, object]:
     """The lock of the whole catalogue; the working directory is the mirror."""
-    rows = {row.task: row for row in CATALOGUE.values()}
+    rows = {row.task: row for row in CATALOGUE.values() if row.evaluator == "harness"}
     return {
         "lm_eval": metadata.version("lm_eval"),
         "tasks": {task: task_hash(load_tasks(row).leaves.values()) for task, row in rows.items()},

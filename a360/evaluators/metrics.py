@@ -40,12 +40,12 @@ def metric_records(benchmark: Benchmark, results: HarnessResults) -> tuple[Metri
     for group in sorted(results.get("groups") or {}):
         records += _reported(results, group, None, "micro")
     records += [
-        _macro(benchmark, macro.subset, [_find(records, t, benchmark) for t in macro.tasks])
+        macro_mean(benchmark, macro.subset, [_find(records, t, benchmark) for t in macro.tasks])
         for macro in benchmark.macros
     ]
     if benchmark.pooled:
         records += _pooled(benchmark, samples)
-    return _with_headline(benchmark, records)
+    return mark_headline(benchmark, records)
 
 
 def _reported(
@@ -105,8 +105,8 @@ def _find(records: Sequence[Metric], task: str, benchmark: Benchmark) -> Metric:
     raise DataError(f"benchmark {benchmark.id} has no {benchmark.macro_metric} for task {task} of its mean")
 
 
-def _macro(benchmark: Benchmark, subset: str | None, parts: Sequence[Metric]) -> Metric:
-    """Unweighted mean; its standard error is that of a mean of independent estimates."""
+def macro_mean(benchmark: Benchmark, subset: str | None, parts: Sequence[Metric]) -> Metric:
+    """The unweighted mean of a metric over tasks; its stderr is that of a mean of independent estimates."""
     missing = [part.task for part in parts if part.value is None]
     values = [part.value for part in parts if part.value is not None]
     errors = [part.stderr for part in parts if part.stderr is not None]
@@ -154,7 +154,12 @@ def _pooled(benchmark: Benchmark, samples: Mapping[str, Sequence[Sample]]) -> li
     return records
 
 
-def _with_headline(benchmark: Benchmark, records: Sequence[Metric]) -> tuple[Metric, ...]:
+def mark_headline(benchmark: Benchmark, records: Sequence[Metric]) -> tuple[Metric, ...]:
+    """The records, the one that stands for the benchmark marked.
+
+    Raises:
+        DataError: none or several of them fit.
+    """
     wanted = benchmark.headline
     marked = []
     for record in records:

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from a360.benchmarks import find_benchmark
+from a360.benchmarks import Benchmark
 from a360.errors import DataError
 from a360.records import Direction, Metric, Result
 
@@ -96,10 +96,10 @@ class WideRow:
         return {**place, **self.values}
 
 
-def benchmark_views(benchmarks: Iterable[str]) -> dict[str, BenchmarkView]:
-    """The catalogue's view of each benchmark id."""
+def benchmark_views(benchmarks: Iterable[Benchmark]) -> dict[str, BenchmarkView]:
+    """The view of each benchmark, by id."""
     views = {}
-    for row in map(find_benchmark, benchmarks):
+    for row in benchmarks:
         headline = row.headline
         words = [headline.metric]
         words += [headline.filter] if headline.filter != "none" else []

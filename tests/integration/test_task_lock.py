@@ -22,7 +22,7 @@ LOAD = """
 import json
 from a360.benchmarks import CATALOGUE
 from a360.evaluators.tasks import canonical_config, load_tasks
-rows = [row for row in CATALOGUE.values() if row.stand_in]
+rows = [row for row in CATALOGUE.values() if row.stand_in and row.evaluator == "harness"]
 tasks = {row.task: load_tasks(row) for row in rows}
 configs = {name: [canonical_config(leaf) for leaf in task.leaves.values()] for name, task in tasks.items()}
 print(json.dumps({"hashes": {name: loaded.hash for name, loaded in tasks.items()}, "configs": configs}))

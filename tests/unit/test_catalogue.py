@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from a360.benchmarks import CATALOGUE, Benchmark, UnknownBenchmarkError, find_benchmark, load_lock
+from a360.benchmarks import CATALOGUE, Benchmark, UnknownBenchmarkError, find_benchmark, locked_task_hash
 from a360.benchmarks.mmlu import GROUPS, SUBJECTS
 
 ROWS = tuple(CATALOGUE.values())
@@ -13,7 +13,7 @@ ROWS = tuple(CATALOGUE.values())
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
 def test_every_row_is_locked_and_complete(row: Benchmark) -> None:
     assert re.fullmatch(r"[a-z0-9][a-z0-9-]*", row.id)
-    assert len(load_lock()[row.task]) == 16
+    assert len(locked_task_hash(row)) == 16
     assert row.data
     assert row.source.startswith("https://")
     assert row.stand_in == row.id.startswith("demo-")

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from a360.benchmarks import find_benchmark
 from a360.errors import DataError
 from a360.publish.rows import (
     SCHEMA,
@@ -144,7 +145,7 @@ def test_a_checkpoint_at_two_places_is_an_error() -> None:
 
 
 def test_every_benchmark_of_the_catalogue_has_a_view() -> None:
-    views = benchmark_views(DEMO)
+    views = benchmark_views(map(find_benchmark, DEMO))
     assert views["demo-mmlu-5shot"].label == "acc, macro"
     assert views["demo-gsm8k-5shot"].label == "exact_match, strict-match"
     assert (views["demo-wikitext"].kind, views["demo-wikitext"].direction) == ("perplexity", "lower")

@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from a360.cli.data import data_app
+from a360.cli.epilog import examples
 from a360.errors import A360Error
 
 app = typer.Typer(
@@ -39,6 +41,7 @@ RetryFailed = Annotated[
 USE, LOOK, STAGES = "Evaluate a training run", "Look", "Single stages"
 
 app.add_typer(suites_app, name="suites", rich_help_panel=LOOK)
+app.add_typer(data_app, name="data", rich_help_panel=USE)
 
 
 def main() -> None:
@@ -57,11 +60,6 @@ def main() -> None:
         sys.exit(1)
 
 
-def _examples(*lines: str) -> str:
-    """An epilog: the paragraphs of a help text are what typer keeps apart."""
-    return "\n\n".join(["Examples:", *(f"$ {line}" for line in lines)])
-
-
 def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib import metadata
@@ -74,7 +72,7 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback(
-    epilog=_examples("a360 demo", "a360 plan amber.yaml", "a360 run amber.yaml", "a360 status amber.yaml")
+    epilog=examples("a360 demo", "a360 plan amber.yaml", "a360 run amber.yaml", "a360 status amber.yaml")
 )
 def _global_options(
     version: Annotated[
@@ -90,9 +88,7 @@ def _global_options(
         logging.getLogger("a360").setLevel(logging.DEBUG)
 
 
-@app.command(
-    rich_help_panel=USE, epilog=_examples("a360 demo", "a360 demo --dir build/short --checkpoints 3")
-)
+@app.command(rich_help_panel=USE, epilog=examples("a360 demo", "a360 demo --dir build/short --checkpoints 3"))
 def demo(
     directory: Annotated[Path, typer.Option("--dir", help="Where everything of the demo goes.")] = Path(
         "build/demo"
@@ -118,7 +114,7 @@ def demo(
 
 
 @app.command(
-    rich_help_panel=USE, epilog=_examples("a360 run amber.yaml", "a360 run amber.yaml --workers 4 --json")
+    rich_help_panel=USE, epilog=examples("a360 run amber.yaml", "a360 run amber.yaml --workers 4 --json")
 )
 def run(
     suite: SuiteName, workers: Workers = None, retry_failed: RetryFailed = False, json: AsJson = False
@@ -134,7 +130,7 @@ def run(
     run_suite(load_suite(suite), suite, workers=workers, retry_failed=retry_failed, as_json=json)
 
 
-@app.command(rich_help_panel=LOOK, epilog=_examples("a360 plan amber.yaml", "a360 plan amber.yaml --json"))
+@app.command(rich_help_panel=LOOK, epilog=examples("a360 plan amber.yaml", "a360 plan amber.yaml --json"))
 def plan(suite: SuiteName, retry_failed: RetryFailed = False, json: AsJson = False) -> None:
     """Show what would run and what is left out.
 
@@ -146,9 +142,7 @@ def plan(suite: SuiteName, retry_failed: RetryFailed = False, json: AsJson = Fal
     show_plan(load_suite(suite), retry_failed=retry_failed, as_json=json)
 
 
-@app.command(
-    rich_help_panel=LOOK, epilog=_examples("a360 status amber.yaml", "a360 status amber.yaml --json")
-)
+@app.command(rich_help_panel=LOOK, epilog=examples("a360 status amber.yaml", "a360 status amber.yaml --json"))
 def status(suite: SuiteName, json: AsJson = False) -> None:
     """Show what is done, and why the rest is not."""
     from a360.cli.sweeps import show_status
@@ -157,7 +151,7 @@ def status(suite: SuiteName, json: AsJson = False) -> None:
     show_status(load_suite(suite), suite, as_json=json)
 
 
-@app.command(rich_help_panel=LOOK, epilog=_examples("a360 checkpoints amber.yaml"))
+@app.command(rich_help_panel=LOOK, epilog=examples("a360 checkpoints amber.yaml"))
 def checkpoints(suite: SuiteName, json: AsJson = False) -> None:
     """List complete checkpoints, and what is wrong with others."""
     from a360.cli.checkpoints import list_checkpoints
@@ -166,7 +160,7 @@ def checkpoints(suite: SuiteName, json: AsJson = False) -> None:
     list_checkpoints(load_suite(suite), as_json=json)
 
 
-@app.command(rich_help_panel=LOOK, epilog=_examples("a360 doctor", "a360 doctor amber.yaml --json"))
+@app.command(rich_help_panel=LOOK, epilog=examples("a360 doctor", "a360 doctor amber.yaml --json"))
 def doctor(
     suite: Annotated[
         str | None, typer.Argument(metavar="[SUITE]", help="A YAML file, or the name of a shipped suite.")
@@ -182,7 +176,7 @@ def doctor(
     show_checks(suite, as_json=json)
 
 
-@app.command(rich_help_panel=STAGES, epilog=_examples("a360 report amber.yaml"))
+@app.command(rich_help_panel=STAGES, epilog=examples("a360 report amber.yaml"))
 def report(suite: SuiteName, json: AsJson = False) -> None:
     """Rebuild the report from what is stored."""
     from a360.cli.sweeps import publish_suite
@@ -191,7 +185,7 @@ def report(suite: SuiteName, json: AsJson = False) -> None:
     publish_suite(load_suite(suite), wandb=False, as_json=json)
 
 
-@app.command(rich_help_panel=STAGES, epilog=_examples("a360 publish amber.yaml"))
+@app.command(rich_help_panel=STAGES, epilog=examples("a360 publish amber.yaml"))
 def publish(suite: SuiteName, json: AsJson = False) -> None:
     """Rebuild the report and the W&B runs."""
     from a360.cli.sweeps import publish_suite
@@ -202,7 +196,7 @@ def publish(suite: SuiteName, json: AsJson = False) -> None:
 
 @app.command(
     rich_help_panel=STAGES,
-    epilog=_examples("a360 evaluate amber.yaml --plan 3f6538dca86f5b3d --pair ckpt_041/boolq"),
+    epilog=examples("a360 evaluate amber.yaml --plan 3f6538dca86f5b3d --pair ckpt_041/boolq"),
 )
 def evaluate(
     suite: SuiteName,
@@ -236,7 +230,7 @@ def list_suites() -> None:
     print_suites()
 
 
-@suites_app.command("show", epilog=_examples("a360 suites show demo > my.yaml"))
+@suites_app.command("show", epilog=examples("a360 suites show demo > my.yaml"))
 def show_suite(name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)]) -> None:
     """Print the YAML of a shipped suite, to start your own from."""
     from a360.cli.suites import print_suite
@@ -244,7 +238,7 @@ def show_suite(name: Annotated[str, typer.Argument(metavar="NAME", show_default=
     print_suite(name)
 
 
-@suites_app.command("schema", epilog=_examples("a360 suites schema > suite.schema.json"))
+@suites_app.command("schema", epilog=examples("a360 suites schema > suite.schema.json"))
 def show_schema() -> None:
     """Print the JSON Schema of a suite, for an editor."""
     from a360.cli.suites import print_schema

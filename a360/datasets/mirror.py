@@ -24,7 +24,8 @@ from a360.storage.store import Store
 
 MANIFEST_NAME = "manifest.json"
 README_NAME = "README.md"
-"""Names the configurations and their files to ``datasets``, so it belongs to each of them."""
+INDEX_NAME = ".huggingface.yaml"
+"""Both name the configurations and their files to ``datasets``, so they belong to each of them."""
 
 
 class MirrorFile(Record):
@@ -131,10 +132,9 @@ def select_files(manifest: MirrorManifest, data: Sequence[str]) -> dict[str, Mir
                 f"the mirror has no data {data_id}; it has {', '.join(manifest.repositories) or 'nothing'}",
                 hint="add the data set to the mirror, or take the benchmark out of the suite",
             )
-        readmes = (
-            f"{name}/{README_NAME}" for name in manifest.repositories if data_id.startswith(f"{name}/")
-        )
-        chosen |= found | {readme for readme in readmes if readme in files}
+        above = [name for name in manifest.repositories if data_id.startswith(f"{name}/")]
+        cards = {f"{name}/{card}" for name in above for card in (README_NAME, INDEX_NAME)}
+        chosen |= found | (cards & files.keys())
     return {path: files[path] for path in sorted(chosen)}
 
 

@@ -54,6 +54,8 @@ EXCLUSIVE = {
     "jinja2": ("a360.publish", "a360.evaluators"),
     "hera": ("workflows",),
     "kubernetes": ("a360.cluster",),
+    "huggingface_hub": ("a360.datasets.hub",),
+    "httpx2": ("a360.datasets.hub",),
 }
 """Package -> the modules that may import it, at the top or inside a function."""
 
@@ -197,4 +199,5 @@ def test_help_imports_no_heavy_package() -> None:
         "try:\n    a360.cli.main()\nexcept SystemExit as end:\n    assert not end.code, end.code"
     )
     assert {"a360", "typer"} <= loaded
-    assert loaded & {"torch", "transformers", "lm_eval", "boto3", "wandb", "hera", "kubernetes"} == set()
+    heavy = {"torch", "transformers", "lm_eval", "boto3", "wandb", "hera", "kubernetes", "huggingface_hub"}
+    assert loaded & heavy == set()

@@ -53,7 +53,8 @@ def build_protocols(suite: Suite, manifest: MirrorManifest) -> Protocols:
         try:
             revision = data_revision(manifest, benchmark.data)
         except MissingError as error:
-            unavailable[benchmark.id] = f"data missing: {error.message}"
+            closed = "; gated: a360 data mirror needs a token in HF_TOKEN" if benchmark.gated else ""
+            unavailable[benchmark.id] = f"data missing: {error.message}{closed}"
             continue
         protocols[benchmark.id] = _protocol(suite.model, benchmark, limit, revision)
     return Protocols(protocols=protocols, unavailable=unavailable)

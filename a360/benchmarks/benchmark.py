@@ -56,6 +56,8 @@ class Benchmark:
     """Thousand prompt tokens of one evaluation of the full data, roughly; orders work, never a key."""
     source: str
     """Link to the data or paper."""
+    gated: bool = False
+    """Its data is open only to a token whose owner has accepted its conditions."""
     stand_in: bool = False
     """Served by the project's own rows under a ``demo-`` id."""
 
@@ -66,5 +68,10 @@ class Benchmark:
     def demo(self, *, cost: float = 100.0) -> "Benchmark":
         """The row's twin on the project's own rows: the same task under a ``demo-`` id."""
         return replace(
-            self, id=f"demo-{self.id}", title=f"{self.title} (demo rows)", stand_in=True, cost=cost
+            self,
+            id=f"demo-{self.id}",
+            title=f"{self.title} (demo rows)",
+            stand_in=True,
+            gated=False,
+            cost=cost,
         )

@@ -1,5 +1,6 @@
 """``a360 data``: the commands that fill, carry and check a mirror, with their options and their help."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -59,3 +60,46 @@ def mirror(
 
     choice = Choice(suite=suite, benchmarks=tuple(benchmark or ()), repositories=tuple(repository or ()))
     mirror_data(target, choice, revision or [], workers)
+
+
+@data_app.command(
+    "bundle", epilog=examples("a360 data bundle s3://results/mirror amber.tar.zst --suite amber.yaml")
+)
+def bundle(
+    target: Target,
+    archive: Annotated[
+        Path, typer.Argument(metavar="ARCHIVE", help="Ends in .tar or .tar.zst.", show_default=False)
+    ],
+    suite: SuiteOption = None,
+) -> None:
+    """Write a mirror, or what a suite needs of it, as one archive.
+
+    For clusters without a network. The same mirror gives the same archive.
+    """
+    from a360.cli.data_sets import bundle_mirror
+
+    bundle_mirror(target, archive, suite)
+
+
+@data_app.command("unbundle", epilog=examples("a360 data unbundle amber.tar.zst s3://results/mirror"))
+def unbundle(
+    archive: Annotated[
+        Path, typer.Argument(metavar="ARCHIVE", help="What bundle wrote.", show_default=False)
+    ],
+    target: Target,
+) -> None:
+    """Unpack an archive into a new mirror, every byte checked."""
+    from a360.cli.data_sets import unbundle_mirror
+
+    unbundle_mirror(archive, target)
+
+
+@data_app.command("verify", epilog=examples("a360 data verify mirror"))
+def verify(target: Target) -> None:
+    """Read every file of a mirror and name each defect.
+
+    Ends with 3 when there is one.
+    """
+    from a360.cli.data_sets import verify_files
+
+    verify_files(target)

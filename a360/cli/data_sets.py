@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.filesize import decimal
 from rich.progress import (
@@ -14,11 +15,15 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from a360.benchmarks import UnknownBenchmarkError, find_benchmark
 from a360.cli.output import note, notes, print_text
-from a360.datasets.fill import FillProgress, benchmark_data, fill_mirror, parse_revisions
-from a360.datasets.target import MirrorTarget
-from a360.errors import ConfigError
-from a360.storage import StoreSettings
+from a360.datasets.bundle import write_bundle
+from a360.datasets.mirror import MirrorManifest
+from a360.datasets.target import FillProgress, MirrorTarget
+from a360.datasets.unbundle import read_bundle
+from a360.datasets.verify import verify_mirror
+from a360.errors import ConfigError, DataError
+from a360.storage import StoreSettings, open_store
 from a360.suite import load_suite
 
 
@@ -36,6 +41,8 @@ class Choice:
         Raises:
             ConfigError: nothing was chosen, or more than one way at a time.
         """
+        from a360.datasets.fill import benchmark_data
+
         if sum(map(bool, (self.suite, self.benchmarks, self.repositories))) != 1:
             raise ConfigError(
                 "found none or several of --suite, --benchmark and --repository, expected one of them",
@@ -43,8 +50,11 @@ class Choice:
             )
         if self.suite:
             suite = load_suite(self.suite)
-            return benchmark_data(choice.id for choice in suite.benchmarks), suite.data.s3
-        return self.repositories or benchmark_data(self.benchmarks), None
+            return benchmark_data(chosen.benchmark for chosen in suite.chosen()), suite.data.s3
+        try:
+            return self.repositories or benchmark_data(map(find_benchmark, self.benchmarks)), None
+        except UnknownBenchmarkError as error:
+            raise ConfigError(str(error)) from None
 
 
 def mirror_data(uri: str, choice: Choice, revisions: Sequence[str], workers: int) -> None:
@@ -53,11 +63,13 @@ def mirror_data(uri: str, choice: Choice, revisions: Sequence[str], workers: int
     Raises:
         ConfigError: some of it is gated, or the hub does not serve it; the rest is in the mirror.
     """
+    # The other commands need no hub, and its package need not be installed for them.
+    from a360.datasets.fill import fill_mirror, parse_revisions
+    from a360.datasets.hub import Hub
+
     data, settings = choice.data()
     pinned = parse_revisions(revisions)
     target = MirrorTarget(uri, settings)
-    from a360.datasets.hub import Hub  # after everything that can be refused without a network
-
     with watch_bytes("mirroring") as show:
         filled = fill_mirror(target, data, Hub(), revisions=pinned, workers=workers, on_progress=show)
     for name, commit in filled.revisions.items():
@@ -65,6 +77,57 @@ def mirror_data(uri: str, choice: Choice, revisions: Sequence[str], workers: int
     pulled = f"{filled.pulled_files:,} files new ({decimal(filled.pulled_bytes)})"
     print_text(f"{target.store.uri}: {pulled}, {filled.kept_files:,} were there")
     filled.raise_refused()
+
+
+def bundle_mirror(uri: str, archive: Path, suite_name: str | None) -> None:
+    """Writes the archive and says what is in it."""
+    suite = load_suite(suite_name) if suite_name else None
+    store = open_store(uri, suite.data.s3 if suite else None)
+    data = [data_id for chosen in suite.chosen() for data_id in chosen.benchmark.data] if suite else None
+    with watch_files("bundling") as show:
+        manifest = write_bundle(store, archive, data, show)
+    _print_repositories(manifest)
+    print_text(f"bundle: {archive} ({decimal(archive.stat().st_size)})")
+
+
+def unbundle_mirror(archive: Path, uri: str) -> None:
+    """Unpacks the archive and says what was in it."""
+    with watch_files("unbundling") as show:
+        manifest = read_bundle(archive, uri, on_file=show)
+    _print_repositories(manifest)
+    print_text(f"mirror: {uri}")
+
+
+def verify_files(uri: str) -> None:
+    """Names every defect of a mirror on stdout.
+
+    Raises:
+        DataError: there is one.
+    """
+    store = open_store(uri)
+    with watch_files("verifying") as show:
+        verified = verify_mirror(store, show)
+    for defect in verified.defects:
+        print_text(defect)
+    print_text(f"{verified.files:,} files, {decimal(verified.bytes)}, {len(verified.defects):,} defects")
+    if verified.defects:
+        raise DataError(
+            f"{store.uri} is damaged: {len(verified.defects):,} defects",
+            hint="a360 data mirror brings files of the hub again; remove what is not in the manifest",
+        )
+
+
+def _print_repositories(manifest: MirrorManifest) -> None:
+    for name, repository in manifest.repositories.items():
+        size = decimal(sum(file.bytes for file in repository.files.values()))
+        print_text(f"{name} at {repository.revision}: {len(repository.files):,} files, {size}")
+
+
+@contextmanager
+def watch_files(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A function to be called with (bytes done, bytes in all, the file that is done)."""
+    with watch_bytes(title) as show:
+        yield lambda done, total, path: show(FillProgress(done, total, f"{title} {path}"))
 
 
 @contextmanager

@@ -5,20 +5,19 @@ interrupted continues with the same data whatever happens on the hub meanwhile. 
 """
 
 import re
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from pydantic import ValidationError
 
-from a360.benchmarks import UnknownBenchmarkError, find_benchmark
+from a360.benchmarks import CATALOGUE, Benchmark
 from a360.datasets.configurations import index_configurations
-from a360.datasets.download import Source, changed_data, check_content, download_file
-from a360.datasets.hub import Hub, HubFile, Snapshot
+from a360.datasets.download import Source
+from a360.datasets.hub import Hub, Snapshot
 from a360.datasets.mirror import INDEX_NAME, README_NAME, MirrorFile, MirrorRepository
-from a360.datasets.target import STATE_DIR, MirrorTarget
+from a360.datasets.pull import Pull
+from a360.datasets.target import STATE_DIR, FillProgress, MirrorTarget
 from a360.errors import A360Error, ConfigError, MissingError
 from a360.identity import canonical_json
 from a360.records import Record
@@ -43,23 +42,15 @@ CONVERTED = {
 _COMMIT = re.compile("[0-9a-f]{40}")
 
 
+OWN_REVISION = "sha256:"
+"""How the revision of a repository begins that was made of somebody's files: their hash follows."""
+
+
 class MirrorState(Record):
     """The commits of a mirror that is not whole yet."""
 
     schema_name: Literal["a360.mirror-state/1"] = "a360.mirror-state/1"
     revisions: dict[str, str]
-
-
-class StoppedError(Exception):
-    """Another file failed, or a person interrupted: what has arrived of this one stays."""
-
-
-class FillProgress(NamedTuple):
-    """Bytes that are there and bytes in all; ``remark`` says what happens."""
-
-    done_bytes: int
-    total_bytes: int
-    remark: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,22 +72,19 @@ class Filled:
         raise kind("\n".join(error.message for error in errors), hint=errors[0].hint)
 
 
-def benchmark_data(benchmark_ids: Iterable[str]) -> tuple[str, ...]:
+def benchmark_data(rows: Iterable[Benchmark]) -> tuple[str, ...]:
     """The data ids of benchmarks, each once.
 
     Raises:
-        ConfigError: there is no such benchmark, or its rows are the project's own.
+        ConfigError: a benchmark's rows are the project's own.
     """
-    try:
-        rows = [find_benchmark(benchmark_id) for benchmark_id in benchmark_ids]
-    except UnknownBenchmarkError as error:
-        raise ConfigError(str(error)) from None
-    for row in rows:
-        if row.stand_in:
+    chosen = tuple(rows)
+    for row in chosen:
+        if row.stand_in and row.id in CATALOGUE:
             raise ConfigError(
                 f"the rows of {row.id} are a360's own, not the hub's", hint="a360 demo writes its own mirror"
             )
-    return tuple(dict.fromkeys(data for row in rows for data in row.data))
+    return tuple(dict.fromkeys(data for row in chosen for data in row.data))
 
 
 def parse_revisions(texts: Iterable[str]) -> dict[str, str]:
@@ -130,13 +118,13 @@ def fill_mirror(
         DataError: the hub's data, or the mirror's, is not what it was under the same commit.
         TransientError: the hub does not answer; what has arrived is kept.
     """
-    wanted = _by_repository(data)
     with target.locked():
-        kept = _converted(target, wanted)
+        own = _own_repositories(target)
+        wanted = _by_repository([data_id for data_id in data if not own & _prefixes(data_id)])
         pins = _read_pins(target, revisions or {})
         refused: dict[str, A360Error] = {}
         sources = {}
-        for name in sorted(wanted.keys() - kept):
+        for name in wanted:
             try:
                 snapshot = _look_up(hub, name, pins.get(name) or (revisions or {}).get(name))
                 pins[name] = snapshot.commit
@@ -144,7 +132,7 @@ def fill_mirror(
             except (ConfigError, MissingError) as error:
                 refused[name] = error
         target.store.write(STATE_NAME, f"{canonical_json(MirrorState(revisions=pins))}\n".encode())
-        pull = _Pull(target, hub, on_progress)
+        pull = Pull(target, hub, on_progress)
         files = pull.run([source for name in sorted(sources) for source in sources[name]], workers)
         _commit(target, sources, files, {name for name in sources if wanted[name] != {""}})
         target.store.delete(STATE_NAME)
@@ -167,10 +155,15 @@ def _by_repository(data: Sequence[str]) -> dict[str, set[str]]:
     return {name: {""} if "" in folders else folders for name, folders in sorted(wanted.items())}
 
 
-def _converted(target: MirrorTarget, names: Iterable[str]) -> set[str]:
-    """The repositories that are in the mirror and did not come from the hub: they stay as they are."""
-    present = target.manifest.repositories
-    return {name for name in names if name in present and present[name].revision.startswith("sha256:")}
+def _own_repositories(target: MirrorTarget) -> set[str]:
+    """The repositories of the mirror that did not come from the hub: they stay as they are."""
+    repositories = target.manifest.repositories.items()
+    return {name for name, repository in repositories if repository.revision.startswith(OWN_REVISION)}
+
+
+def _prefixes(data_id: str) -> set[str]:
+    parts = data_id.split("/")
+    return {"/".join(parts[:size]) for size in range(1, len(parts) + 1)}
 
 
 def _read_pins(target: MirrorTarget, revisions: Mapping[str, str]) -> dict[str, str]:
@@ -252,66 +245,3 @@ def _commit(
 def _place_index(target: MirrorTarget, name: str) -> dict[str, MirrorFile]:
     index = index_configurations(target.store.read(f"{name}/{README_NAME}"))
     return {} if index is None else {INDEX_NAME: target.write(f"{name}/{INDEX_NAME}", index)}
-
-
-class _Pull:
-    """Checks what is there and downloads the rest, several files at a time."""
-
-    def __init__(self, target: MirrorTarget, hub: Hub, on_progress: Callable[[FillProgress], None]) -> None:
-        self._target, self._hub, self._show = target, hub, on_progress
-        self._lock, self._stop = threading.Lock(), threading.Event()
-        self._sizes = target.sizes()
-        self._done_bytes = self._total_bytes = 0
-        self.arrived_bytes = self.kept_files = 0
-
-    def run(self, sources: Sequence[Source], workers: int) -> dict[str, MirrorFile]:
-        """Path -> description of every file; the first failure stops the others."""
-        self._total_bytes = sum(source.file.bytes for source in sources)
-        # The largest first: they decide when all is done.
-        queue = sorted(sources, key=lambda source: (-source.file.bytes, source.path))
-        pool = ThreadPoolExecutor(workers, thread_name_prefix="mirror")
-        try:
-            tasks = {source.path: pool.submit(self._bring, source) for source in queue}
-            done, _ = wait(tasks.values(), return_when=FIRST_EXCEPTION)
-            for error in filter(None, [task.exception() for task in done]):
-                raise error
-            return {path: task.result() for path, task in tasks.items()}
-        finally:
-            self._stop.set()
-            pool.shutdown(cancel_futures=True)
-
-    def _bring(self, source: Source) -> MirrorFile:
-        repository = self._target.manifest.repositories.get(source.repository)
-        known = repository.files.get(source.file.path) if repository else None
-        if known and _contradicts(known, source.file):
-            raise changed_data(source, f"is in the mirror with {known.bytes:,} bytes, sha256 {known.sha256}")
-        size = self._sizes.get(source.path)
-        if size == source.file.bytes:
-            found, fault = check_content(self._target.pieces(source.path, size), size, source.file)
-            if fault is None:
-                self._count(size, f"kept {source.path}", kept=True)
-                return found
-        part, found = download_file(self._hub, source, self._target.work_dir, self._arrive)
-        if known and found != known:
-            raise changed_data(source, f"is in the mirror with {known.bytes:,} bytes, sha256 {known.sha256}")
-        self._target.place(part, source.path)
-        self._count(0, f"mirrored {source.path}")
-        return found
-
-    def _arrive(self, arrived_bytes: int) -> None:
-        if self._stop.is_set():
-            raise StoppedError
-        with self._lock:
-            self.arrived_bytes += max(arrived_bytes, 0)
-        self._count(arrived_bytes, "")
-
-    def _count(self, more_bytes: int, remark: str, *, kept: bool = False) -> None:
-        with self._lock:
-            self._done_bytes += more_bytes
-            self.kept_files += kept
-            self._show(FillProgress(self._done_bytes, self._total_bytes, remark))
-
-
-def _contradicts(known: MirrorFile, listed: HubFile) -> bool:
-    other_hash = listed.sha256 is not None and listed.sha256 != known.sha256
-    return known.bytes != listed.bytes or other_hash

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from a360.datasets.mirror import (
     MANIFEST_NAME,
@@ -28,6 +29,14 @@ from a360.storage.os_errors import os_failure
 STATE_DIR = ".a360-mirror"
 """Unfinished files and pinned revisions, below the target; gone when the mirror is whole."""
 _READ_BYTES = 16 << 20
+
+
+class FillProgress(NamedTuple):
+    """Bytes that are there and bytes in all; ``remark`` says what has just been finished."""
+
+    done_bytes: int
+    total_bytes: int
+    remark: str
 
 
 class MirrorTarget:

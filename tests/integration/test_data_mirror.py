@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from a360.datasets.configurations import write_readme
-from a360.datasets.fill import STATE_NAME, Filled, FillProgress, fill_mirror
+from a360.datasets.fill import STATE_NAME, Filled, fill_mirror
 from a360.datasets.hub import Hub, Patience
 from a360.datasets.mirror import (
     INDEX_NAME,
@@ -23,7 +23,7 @@ from a360.datasets.mirror import (
     read_manifest,
     verify_files,
 )
-from a360.datasets.target import STATE_DIR, MirrorTarget
+from a360.datasets.target import STATE_DIR, FillProgress, MirrorTarget
 from a360.errors import ConfigError, DataError, MissingError, TransientError
 from tests.hub import Asked, Interference, StandIn, sha256, stand_in_hub
 from tests.servers import S3Server
@@ -399,3 +399,29 @@ def test_the_command_ends_with_the_code_of_what_is_wrong(
     done = a360(stand_in, "data", "mirror", target, *words, cwd=tmp_path)
     assert (done.returncode, text in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_mirror_job_fills_the_suites_mirror(stand_in: StandIn, tmp_path: Path) -> None:
+    naming = {"pattern": r"step_(?P<step>\d+)"}
+    suite = {
+        "name": "small",
+        "model": {"name": "m", "root": "checkpoints", "naming": naming},
+        "store": {"uri": "store"},
+        "data": {"mirror": "data/mirror"},
+        "benchmarks": ["boolq", "gsm8k-5shot"],
+        "texts": [{"id": "own", "data": "mine/texts"}],
+    }
+    (tmp_path / "suite.yaml").write_text(json.dumps(suite))
+    command = [sys.executable, "-P", "-m", "jobs.mirror", "--suite", str(tmp_path / "suite.yaml")]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "HF_ENDPOINT": stand_in.url,
+        "HF_HOME": str(tmp_path),
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "4 files new" in done.stdout
+    assert "for mine/texts" in done.stderr
+    manifest = read_manifest(tmp_path / "data" / "mirror")
+    assert list(manifest.repositories) == [GLUE, GSM]

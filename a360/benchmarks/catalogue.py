@@ -118,7 +118,7 @@ _REAL = (
     ),
     Benchmark(
         id="pile-10k",
-        title="The Pile, 10,000 documents of its training split",
+        title="The Pile, 10,000 documents",
         kind="perplexity",
         evaluator="perplexity",
         task="pile_10k",

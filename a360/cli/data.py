@@ -1,5 +1,6 @@
 """``a360 data``: the commands that fill, carry and check a mirror, with their options and their help."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,16 @@ SuiteOption = Annotated[
     typer.Option("--suite", help="The data of a suite's benchmarks.", metavar="SUITE", show_default=False),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")]
+
+
+class Kind(StrEnum):
+    """The keys of a360/datasets/converters.py, which is not imported before a command needs it."""
+
+    PILE = "pile"
+    SBF = "sbf"
+    DYNAHATE = "dynahate"
+    BOLD = "bold"
+    TOXIGEN_PROMPTS = "toxigen-prompts"
 
 
 @data_app.callback()
@@ -60,6 +71,50 @@ def mirror(
 
     choice = Choice(suite=suite, benchmarks=tuple(benchmark or ()), repositories=tuple(repository or ()))
     mirror_data(target, choice, revision or [], workers)
+
+
+@data_app.command(
+    "convert",
+    epilog=examples(
+        "a360 data convert pile test.jsonl.zst mirror",
+        "a360 data convert sbf SBIC.v2.trn.csv SBIC.v2.dev.csv SBIC.v2.tst.csv mirror",
+    ),
+)
+def convert(
+    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="What the files are.", show_default=False)],
+    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE…", help="Its files.", show_default=False)],
+    target: Target,
+) -> None:
+    """Convert a data set that the hub serves as a script only.
+
+    KIND is pile, sbf, dynahate, bold or toxigen-prompts. Every row is checked; duplicates and
+    contradictions are counted, not removed.
+    """
+    from a360.cli.data_sets import convert_files
+
+    convert_files(kind.value, sources, target)
+
+
+@data_app.command(
+    "add", epilog=examples("a360 data add mirror ours/manuals manuals-1.jsonl.zst manuals-2.jsonl.zst")
+)
+def add(
+    target: Target,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Their place in the mirror.", show_default=False)
+    ],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILES…", help=".jsonl, .jsonl.zst or .parquet.", show_default=False),
+    ],
+) -> None:
+    """Put texts of your own into a mirror, as they are.
+
+    The section texts of a suite names them.
+    """
+    from a360.cli.data_sets import add_files
+
+    add_files(target, name, files)
 
 
 @data_app.command(

@@ -16,8 +16,10 @@ from rich.progress import (
 )
 
 from a360.benchmarks import UnknownBenchmarkError, find_benchmark
-from a360.cli.output import note, notes, print_text
+from a360.cli.output import note, notes, print_table, print_text
+from a360.cli.progress import busy
 from a360.datasets.bundle import write_bundle
+from a360.datasets.convert import add_texts, convert_data
 from a360.datasets.mirror import MirrorManifest
 from a360.datasets.target import FillProgress, MirrorTarget
 from a360.datasets.unbundle import read_bundle
@@ -74,9 +76,31 @@ def mirror_data(uri: str, choice: Choice, revisions: Sequence[str], workers: int
         filled = fill_mirror(target, data, Hub(), revisions=pinned, workers=workers, on_progress=show)
     for name, commit in filled.revisions.items():
         print_text(f"{name} at {commit}")
-    pulled = f"{filled.pulled_files:,} files new ({decimal(filled.pulled_bytes)})"
+    pulled = f"{_count(filled.pulled_files, 'file')} new ({decimal(filled.pulled_bytes)})"
     print_text(f"{target.store.uri}: {pulled}, {filled.kept_files:,} were there")
     filled.raise_refused()
+
+
+def convert_files(kind: str, sources: Sequence[Path], uri: str) -> None:
+    """Converts, and says what was counted in each file."""
+    with busy("converting"):
+        converted = convert_data(MirrorTarget(uri), kind, sources)
+    columns = ["file", "rows", "duplicates", "contradictions"]
+    rows = [
+        [place, f"{counts.rows:,}", f"{counts.duplicates:,}", f"{counts.contradictions:,}"]
+        for place, counts in converted.counts.items()
+    ]
+    print_table(columns, rows, numbers=columns[1:])
+    print_text(f"{converted.repository} at {converted.revision}")
+
+
+def add_files(uri: str, name: str, files: Sequence[Path]) -> None:
+    """Adds, and says how many rows each file has."""
+    with busy("adding"):
+        added = add_texts(MirrorTarget(uri), name, files)
+    rows = [[place, f"{counts.rows:,}"] for place, counts in added.counts.items()]
+    print_table(["file", "rows"], rows, numbers=["rows"])
+    print_text(f"{added.repository} at {added.revision}")
 
 
 def bundle_mirror(uri: str, archive: Path, suite_name: str | None) -> None:
@@ -109,10 +133,11 @@ def verify_files(uri: str) -> None:
         verified = verify_mirror(store, show)
     for defect in verified.defects:
         print_text(defect)
-    print_text(f"{verified.files:,} files, {decimal(verified.bytes)}, {len(verified.defects):,} defects")
+    defects = _count(len(verified.defects), "defect")
+    print_text(f"{_count(verified.files, 'file')}, {decimal(verified.bytes)}, {defects}")
     if verified.defects:
         raise DataError(
-            f"{store.uri} is damaged: {len(verified.defects):,} defects",
+            f"{store.uri} is damaged: {defects}",
             hint="a360 data mirror brings files of the hub again; remove what is not in the manifest",
         )
 
@@ -120,7 +145,11 @@ def verify_files(uri: str) -> None:
 def _print_repositories(manifest: MirrorManifest) -> None:
     for name, repository in manifest.repositories.items():
         size = decimal(sum(file.bytes for file in repository.files.values()))
-        print_text(f"{name} at {repository.revision}: {len(repository.files):,} files, {size}")
+        print_text(f"{name} at {repository.revision}: {_count(len(repository.files), 'file')}, {size}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 @contextmanager

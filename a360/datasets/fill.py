@@ -17,11 +17,11 @@ from a360.datasets.download import Source
 from a360.datasets.hub import Hub, Snapshot
 from a360.datasets.mirror import INDEX_NAME, README_NAME, MirrorFile, MirrorRepository
 from a360.datasets.pull import Pull
-from a360.datasets.target import STATE_DIR, FillProgress, MirrorTarget
+from a360.datasets.target import OWN_REVISION, STATE_DIR, FillProgress, MirrorTarget
 from a360.errors import A360Error, ConfigError, MissingError
 from a360.identity import canonical_json
 from a360.records import Record
-from a360.storage.keys import checked_key
+from a360.storage.keys import TEMP_PREFIX, checked_key
 
 STATE_NAME = f"{STATE_DIR}/state.json"
 DATA_ENDINGS = (
@@ -40,10 +40,6 @@ CONVERTED = {
 
 
 _COMMIT = re.compile("[0-9a-f]{40}")
-
-
-OWN_REVISION = "sha256:"
-"""How the revision of a repository begins that was made of somebody's files: their hash follows."""
 
 
 class MirrorState(Record):
@@ -135,7 +131,7 @@ def fill_mirror(
         pull = Pull(target, hub, on_progress)
         files = pull.run([source for name in sorted(sources) for source in sources[name]], workers)
         _commit(target, sources, files, {name for name in sources if wanted[name] != {""}})
-        target.store.delete(STATE_NAME)
+        _forget(target)
     return Filled(
         revisions={name: pins[name] for name in sorted(sources)},
         pulled_files=len(files) - pull.kept_files,
@@ -240,6 +236,13 @@ def _commit(
             revision=chosen[0].commit, files={**(present.files if present else {}), **found}
         )
     target.commit(repositories)
+
+
+def _forget(target: MirrorTarget) -> None:
+    """Removes what only an interrupted run needs, parts of files that are not wanted any more among it."""
+    target.store.delete(STATE_NAME)
+    for part in target.work_dir.glob(f"{TEMP_PREFIX}*"):
+        part.unlink()
 
 
 def _place_index(target: MirrorTarget, name: str) -> dict[str, MirrorFile]:

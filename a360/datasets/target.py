@@ -28,6 +28,9 @@ from a360.storage.os_errors import os_failure
 
 STATE_DIR = ".a360-mirror"
 """Unfinished files and pinned revisions, below the target; gone when the mirror is whole."""
+OWN_REVISION = "sha256:"
+"""How the revision of a repository begins that was made of somebody's files: their hash follows."""
+_LOCK_NAME = "lock"
 _READ_BYTES = 16 << 20
 
 
@@ -73,10 +76,13 @@ class MirrorTarget:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other processes of this machine from filling the same target, and cleans up after success."""
+        """Keeps other processes of this machine from filling the same target.
+
+        The work directory is gone afterwards, unless it holds what an interrupted run will continue with.
+        """
         try:
             self.work_dir.mkdir(parents=True, exist_ok=True)
-            with (self.work_dir / "lock").open("w") as lock:
+            with (self.work_dir / _LOCK_NAME).open("w") as lock:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError as error:
@@ -84,7 +90,8 @@ class MirrorTarget:
                         f"another process is filling {self.store.uri}", hint="wait until it has ended"
                     ) from error
                 yield
-                shutil.rmtree(self.work_dir)
+                if [path.name for path in self.work_dir.iterdir()] == [_LOCK_NAME]:
+                    shutil.rmtree(self.work_dir)
         except OSError as error:
             raise os_failure(error, str(self.work_dir)) from error
 

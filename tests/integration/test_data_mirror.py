@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from a360.datasets.configurations import write_readme
+from a360.datasets.convert import add_texts
 from a360.datasets.fill import STATE_NAME, Filled, fill_mirror
 from a360.datasets.hub import Hub, Patience
 from a360.datasets.mirror import (
@@ -191,6 +192,23 @@ def test_an_interrupted_run_goes_on_with_the_commit_that_it_began_with(
     assert (target / GSM / "main/test.jsonl").stat().st_size == 80_000
     assert not (target / STATE_DIR).exists()
     assert stand_in.sent_bytes < 80_000 + 20_000
+
+
+def test_own_texts_that_are_added_meanwhile_do_not_disturb_an_interrupted_run(
+    stand_in: StandIn, target: Path, tmp_path: Path
+) -> None:
+    stand_in.cut_after = 30_000
+    with pytest.raises(TransientError):
+        fill(stand_in, target, GSM)
+    (tmp_path / "own.jsonl").write_text('{"text": "x"}\n')
+    add_texts(MirrorTarget(str(target)), "ours", [tmp_path / "own.jsonl"])
+    stand_in.repositories[GSM].commit({"README.md": b"", "main/test.jsonl": b"{}\n"})
+    stand_in.cut_after = None
+    fill(stand_in, target, GSM)
+    assert (target / GSM / "main/test.jsonl").stat().st_size == 80_000
+    assert stand_in.sent_bytes < 80_000 + 20_000
+    assert list(read_manifest(target).repositories) == [GSM, "ours"]
+    assert not (target / STATE_DIR).exists()
 
 
 def test_the_commit_is_written_down_before_the_first_byte(stand_in: StandIn, target: Path) -> None:

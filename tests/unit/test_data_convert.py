@@ -285,13 +285,13 @@ def test_bold_keeps_domain_group_subgroup_and_the_space_at_the_end(target: Path,
 
 
 def test_toxigen_prompts_are_lines_as_they_are_written(target: Path, tmp_path: Path) -> None:
-    (tmp_path / "hate_native_american_1k.txt").write_bytes(b"- one\\n- two\\n-\r\n- three \xc3\xa9\n")
+    (tmp_path / "hate_native_american_1k.txt").write_bytes(b"- one\\n- two\\n-\r\n- three \xc3\xa9 \n")
     (tmp_path / "neutral_black_1k.txt").write_text("- last line without an end")
     converted = convert(target, "toxigen-prompts", *tmp_path.glob("*.txt"))
     folder = target / "toxigen/toxigen-data/prompts"
     assert rows(folder / "hate_native_american_1k-00000-of-00001.parquet") == [
         {"text": "- one\\n- two\\n-", "label": "hate", "group": "native_american"},
-        {"text": "- three é", "label": "hate", "group": "native_american"},
+        {"text": "- three é ", "label": "hate", "group": "native_american"},
     ]
     assert len(converted.counts) == 2
     assert rows(folder / "neutral_black_1k-00000-of-00001.parquet")[0]["label"] == "neutral"

@@ -60,12 +60,14 @@ class Filled:
     refused: dict[str, A360Error] = field(default_factory=dict)
 
     def raise_refused(self) -> None:
-        """Raises one error that names everything that was refused, ConfigError if one of them is."""
-        if not self.refused:
-            return
+        """Raises what was refused: one error as it is, several as one, ConfigError if one of them is."""
         errors = list(self.refused.values())
-        kind = ConfigError if any(isinstance(error, ConfigError) for error in errors) else MissingError
-        raise kind("\n".join(error.message for error in errors), hint=errors[0].hint)
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            kind = ConfigError if any(isinstance(error, ConfigError) for error in errors) else MissingError
+            lines = [f"{error.message}; {error.hint}" for error in errors]
+            raise kind("\n".join(lines), hint="the rest is in the mirror")
 
 
 def benchmark_data(rows: Iterable[Benchmark]) -> tuple[str, ...]:
@@ -117,6 +119,10 @@ def fill_mirror(
     with target.locked():
         own = _own_repositories(target)
         wanted = _by_repository([data_id for data_id in data if not own & _prefixes(data_id)])
+        if strangers := sorted((revisions or {}).keys() - wanted.keys()):
+            raise ConfigError(
+                f"a revision of {strangers[0]}, which is not among the data: {', '.join(wanted)}"
+            )
         pins = _read_pins(target, revisions or {})
         refused: dict[str, A360Error] = {}
         sources = {}
@@ -198,6 +204,7 @@ def _choose(snapshot: Snapshot, name: str, folders: set[str]) -> list[Source]:
 
     Raises:
         MissingError: a folder has no data file.
+        ConfigError: a file's name would leave the mirror.
     """
     chosen = {file for file in snapshot.files if file.path in (README_NAME, INDEX_NAME)}
     for folder in folders:
@@ -211,7 +218,10 @@ def _choose(snapshot: Snapshot, name: str, folders: set[str]) -> list[Source]:
                 hint="is it the folder's name? a360 data convert and a360 data add take files of your own",
             )
         chosen |= rows
-    return [Source(name, snapshot.commit, file) for file in sorted(chosen, key=lambda file: file.path)]
+    sources = [Source(name, snapshot.commit, file) for file in sorted(chosen, key=lambda file: file.path)]
+    for source in sources:
+        checked_key(source.path, f"{name} at {snapshot.commit}")  # what a server lists may be anything
+    return sources
 
 
 def _is_data(path: str) -> bool:

@@ -237,6 +237,16 @@ def test_a_server_that_never_gets_further_ends_after_its_attempts(stand_in: Stan
     assert pauses == [1.0, 2.0]
 
 
+def test_a_file_that_the_hub_throttles_is_asked_for_again_as_late_as_it_wishes(
+    stand_in: StandIn, tmp_path: Path
+) -> None:
+    stand_in.interfere = first([Interference(429, {"Retry-After": "5"}), Interference(502)], "/resolve/")  # type: ignore[assignment]
+    hub, pauses = patient(stand_in)
+    part, _ = download_file(hub, source(stand_in), tmp_path, lambda arrived: None)
+    assert part.read_bytes() == ROWS
+    assert pauses == [5.0, 2.0]
+
+
 def test_the_rest_is_asked_for_only_if_the_file_is_the_same(stand_in: StandIn, tmp_path: Path) -> None:
     wanted = source(stand_in)
     stand_in.cut_after = 40_000

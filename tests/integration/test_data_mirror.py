@@ -324,6 +324,30 @@ def test_a_folder_that_is_not_there_and_a_script_are_named(stand_in: StandIn, ta
 
 
 @pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("../../../evil.jsonl", "has no data files"),  # hidden, as everything that begins with a dot
+        ("/evil.jsonl", "is not a relative path of plain names"),
+        ("a//b.jsonl", "is not a relative path of plain names"),
+    ],
+)
+def test_a_listing_with_a_name_that_leaves_the_mirror_is_refused(
+    stand_in: StandIn, target: Path, path: str, words: str
+) -> None:
+    stand_in.create("evil/data", {"README.md": b"", path: b"{}\n"})
+    filled = fill(stand_in, target, "evil/data", GSM)
+    with pytest.raises((ConfigError, MissingError), match=words):
+        filled.raise_refused()
+    assert not (target.parent / "evil.jsonl").exists()
+    assert list(read_manifest(target).repositories) == [GSM]
+
+
+def test_a_revision_of_data_that_was_not_asked_for_is_refused(stand_in: StandIn, target: Path) -> None:
+    with pytest.raises(ConfigError, match=f"a revision of cais/mmlu, which is not among the data: {GSM}"):
+        fill(stand_in, target, GSM, cais__mmlu="main")
+
+
+@pytest.mark.parametrize(
     ("data", "kind"),
     [("pile/test", "pile"), ("aps/dynahate", "dynahate"), ("allenai/social_bias_frames", "sbf")],
 )

@@ -19,14 +19,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from a360.checkpoints.inventory import read_full_hashes, record_full_hashes
-from a360.datasets.mirror import (
-    MirrorManifest,
-    offline_environment,
-    read_stored_manifest,
-    select_files,
-    stage_mirror,
-    verify_files,
-)
+from a360.datasets.mirror import MirrorManifest, read_stored_manifest, select_files
+from a360.datasets.staging import offline_environment, stage_mirror, verify_files
 from a360.datasets.texts import read_texts
 from a360.errors import A360Error, ConfigError, DataError, TransientError
 from a360.identity import generation_key, hash_value

@@ -13,14 +13,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from a360.datasets.mirror import (
-    README_NAME,
-    MirrorManifest,
-    build_manifest,
-    read_manifest,
-    verify_files,
-    write_manifest,
-)
+from a360.datasets.mirror import README_NAME, MirrorManifest, build_manifest, read_manifest, write_manifest
+from a360.datasets.staging import verify_files
 from a360.demo.pile_rows import pile_10k_rows, pile_rows
 from a360.demo.questions import SUBJECTS, Row, Splits, arc_rows, boolq_rows, mmlu_rows, truthful_rows
 from a360.demo.stories import gsm8k_rows, hellaswag_rows, wikitext_rows

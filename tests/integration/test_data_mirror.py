@@ -16,15 +16,8 @@ from a360.datasets.configurations import write_readme
 from a360.datasets.convert import add_texts
 from a360.datasets.fill import STATE_NAME, Filled, fill_mirror
 from a360.datasets.hub import Hub, Patience
-from a360.datasets.mirror import (
-    INDEX_NAME,
-    MANIFEST_NAME,
-    data_revision,
-    offline_environment,
-    read_manifest,
-    stage_mirror,
-    verify_files,
-)
+from a360.datasets.mirror import INDEX_NAME, MANIFEST_NAME, data_revision, read_manifest
+from a360.datasets.staging import offline_environment, stage_mirror, verify_files
 from a360.datasets.target import STATE_DIR, FillProgress, MirrorTarget
 from a360.demo.rows import write_mirror
 from a360.demo.text import read_documents, split_documents

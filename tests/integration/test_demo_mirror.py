@@ -12,14 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import a360.benchmarks
-from a360.datasets.mirror import (
-    build_manifest,
-    data_revision,
-    offline_environment,
-    read_manifest,
-    stage_mirror,
-    write_manifest,
-)
+from a360.datasets.mirror import build_manifest, data_revision, read_manifest, write_manifest
+from a360.datasets.staging import offline_environment, stage_mirror
 from a360.demo.questions import SUBJECTS
 from a360.demo.rows import write_mirror
 from a360.demo.text import SOURCES, read_documents, split_documents

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from a360.benchmarks import CATALOGUE, Benchmark
-from a360.datasets.mirror import build_manifest, offline_environment, read_manifest, write_manifest
+from a360.datasets.mirror import build_manifest, read_manifest, write_manifest
+from a360.datasets.staging import offline_environment
 from a360.demo.rows import write_mirror
 from a360.demo.text import read_documents, split_documents
 from a360.records import Result

@@ -11,7 +11,8 @@ import pytest
 from lm_eval.config.task import TaskConfig
 
 from a360.benchmarks import load_lock
-from a360.datasets.mirror import offline_environment, read_manifest
+from a360.datasets.mirror import read_manifest
+from a360.datasets.staging import offline_environment
 from a360.demo.rows import write_mirror
 from a360.demo.text import read_documents, split_documents
 from a360.evaluators.tasks import task_hash

@@ -11,14 +11,12 @@ from a360.datasets.mirror import (
     build_manifest,
     data_revision,
     manifest_hash,
-    offline_environment,
     read_manifest,
     read_stored_manifest,
     select_files,
-    stage_mirror,
-    verify_files,
     write_manifest,
 )
+from a360.datasets.staging import offline_environment, stage_mirror, verify_files
 from a360.errors import ConfigError, DataError, MissingError
 from a360.storage import Entry, open_store
 

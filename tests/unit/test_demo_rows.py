@@ -17,9 +17,9 @@ from a360.datasets.mirror import (
     data_revision,
     manifest_hash,
     read_manifest,
-    verify_files,
     write_manifest,
 )
+from a360.datasets.staging import verify_files
 from a360.demo import facts_craft, facts_nature, facts_world
 from a360.demo.facts import FactTable, questions
 from a360.demo.questions import SUBJECTS, Row, Splits, arc_rows, boolq_rows, mmlu_rows, truthful_rows

@@ -21,7 +21,7 @@ from a360.datasets.target import OWN_REVISION, STATE_DIR, FillProgress, MirrorTa
 from a360.errors import A360Error, ConfigError, MissingError
 from a360.identity import canonical_json
 from a360.records import Record
-from a360.storage.keys import TEMP_PREFIX, checked_key
+from a360.storage.keys import checked_key
 
 STATE_NAME = f"{STATE_DIR}/state.json"
 DATA_ENDINGS = (
@@ -137,7 +137,8 @@ def fill_mirror(
         pull = Pull(target, hub, on_progress)
         files = pull.run([source for name in sorted(sources) for source in sources[name]], workers)
         _commit(target, sources, files, {name for name in sources if wanted[name] != {""}})
-        _forget(target)
+        target.store.delete(STATE_NAME)
+        target.clear_work()
     return Filled(
         revisions={name: pins[name] for name in sorted(sources)},
         pulled_files=len(files) - pull.kept_files,
@@ -246,13 +247,6 @@ def _commit(
             revision=chosen[0].commit, files={**(present.files if present else {}), **found}
         )
     target.commit(repositories)
-
-
-def _forget(target: MirrorTarget) -> None:
-    """Removes what only an interrupted run needs, parts of files that are not wanted any more among it."""
-    target.store.delete(STATE_NAME)
-    for part in target.work_dir.glob(f"{TEMP_PREFIX}*"):
-        part.unlink()
 
 
 def _place_index(target: MirrorTarget, name: str) -> dict[str, MirrorFile]:

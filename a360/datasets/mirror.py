@@ -128,7 +128,7 @@ def select_files(manifest: MirrorManifest, data: Sequence[str]) -> dict[str, Mir
         if not found:
             raise MissingError(
                 f"the mirror has no data {data_id}; it has {', '.join(manifest.repositories) or 'nothing'}",
-                hint="add the data set to the mirror, or take the benchmark out of the suite",
+                hint="a360 data mirror brings it from the hub; or take the benchmark out of the suite",
             )
         above = [name for name in manifest.repositories if data_id.startswith(f"{name}/")]
         cards = {f"{name}/{card}" for name in above for card in (README_NAME, INDEX_NAME)}

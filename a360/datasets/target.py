@@ -95,6 +95,14 @@ class MirrorTarget:
         except OSError as error:
             raise os_failure(error, str(self.work_dir)) from error
 
+    def clear_work(self) -> None:
+        """Removes what only an interrupted run needs; for whoever holds the lock and has finished."""
+        for path in self.work_dir.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != _LOCK_NAME:
+                path.unlink()
+
     def sizes(self) -> dict[str, int]:
         """Every file that is there, by path, with its size in bytes; unfinished ones are left out."""
         entries = self.store.list("")

@@ -210,6 +210,7 @@ def test_own_texts_that_are_added_meanwhile_do_not_disturb_an_interrupted_run(
     add_texts(MirrorTarget(str(target)), "ours", [tmp_path / "own.jsonl"])
     stand_in.repositories[GSM].commit({"README.md": b"", "main/test.jsonl": b"{}\n"})
     stand_in.cut_after = None
+    (target / STATE_DIR / "rows").mkdir()  # of a converter that was killed
     fill(stand_in, target, GSM)
     assert (target / GSM / "main/test.jsonl").stat().st_size == 80_000
     assert stand_in.sent_bytes < 80_000 + 20_000

@@ -22,7 +22,7 @@ from a360.checkpoints.inventory import read_full_hashes, record_full_hashes
 from a360.datasets.mirror import MirrorManifest, read_stored_manifest, select_files
 from a360.datasets.staging import offline_environment, stage_mirror, verify_files
 from a360.datasets.texts import read_texts
-from a360.errors import A360Error, ConfigError, DataError, TransientError
+from a360.errors import A360Error, ConfigError, DataError, MissingError, TransientError
 from a360.identity import generation_key, hash_value
 from a360.plan import build_protocols, pair_id
 from a360.records import Cell, Checkpoint, Failure, FullHashes, Plan, Protocol, Provenance, Result
@@ -137,7 +137,8 @@ class Evaluator:
                 model = self._load(pulled.dir, first.protocol)
                 for attempt in pending:
                     outcomes.append(self._evaluate_pair(plan, attempt, model))
-        except Exception as error:  # the boundary of a group: its pairs fail, the process goes on
+        except Exception as raised:  # the boundary of a group: its pairs fail, the process goes on
+            error = _changed_since_planned(raised) if isinstance(raised, MissingError) else raised
             outcomes += [self._fail(plan, attempt, error) for attempt in pending[len(outcomes) :]]
         return outcomes
 
@@ -360,6 +361,14 @@ def _verify_protocol(plan: Plan, cell: Cell, checkpoint: Checkpoint, protocol: P
             f"{', '.join(differing)} differ here",
             hint="Plan with the same suite, mirror and a360 version that evaluates.",
         )
+
+
+def _changed_since_planned(error: MissingError) -> TransientError:
+    """A file that was there when the pair was planned may come back; no result must stay barred for it."""
+    return TransientError(
+        f"checkpoint was changed after it was planned: {error.message}",
+        hint="Plan again when it is whole; the next plan looks at it anew.",
+    )
 
 
 def as_a360_error(error: Exception) -> A360Error:

@@ -5,6 +5,7 @@ flags only choose a suite, an id or a directory.
 """
 
 from collections import Counter
+from collections.abc import Hashable
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
@@ -143,7 +144,7 @@ class RunSection(Record):
     """A worker process is replaced after so many pairs."""
     worker_memory_gib: float = Field(default=64.0, gt=0)
     """A worker process that has grown beyond this is replaced after its group."""
-    pairs_per_group: int | Literal["all"] = 1
+    pairs_per_group: Annotated[int, Field(ge=1)] | Literal["all"] = 1
     """Pairs of one checkpoint that share a process and a loaded model."""
     journal_seconds: float = Field(default=60.0, gt=0)
     journal_requests: int = Field(default=2000, ge=1)
@@ -219,6 +220,20 @@ class Suite(Record):
         return own[benchmark_id].benchmark() if benchmark_id in own else find_benchmark(benchmark_id)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which no mapping has a key twice; PyYAML alone would take the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        mapping: dict[Hashable, object] = super().construct_mapping(node, deep=deep)
+        seen = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise yaml.MarkedYAMLError(problem=f"key {name!r} occurs twice", problem_mark=key.start_mark)
+            seen.add(name)
+        return mapping
+
+
 def load_suite(name: str) -> Suite:
     """The suite of a YAML file, or of a suite that ships with a360 by its name.
 
@@ -246,7 +261,7 @@ def parse_suite(text: str, *, where: str, base_dir: Path) -> Suite:
         ConfigError: see ``load_suite``.
     """
     try:
-        document = yaml.safe_load(text)
+        document = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ConfigError(
             f"suite is not YAML: {where}: {str(error).replace(_UNNAMED, '')}",

@@ -36,7 +36,10 @@ class PublishedSweep:
 
 
 def plan_sweep(
-    suite: Suite, *, retry_failed: bool = False, on_progress: Callable[[int, int], None] | None = None
+    suite: Suite,
+    *,
+    retry_failed: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Plan:
     """What is still to be done for a suite. Writes inventory documents only.
 
@@ -52,7 +55,12 @@ def plan_sweep(
     protocols = build_protocols(suite, manifest)
     source = open_store(model.root, model.s3)
     discovery = discover_checkpoints(
-        source, store, model.name, model.naming, now=time.time(), on_progress=on_progress
+        source,
+        store,
+        model.name,
+        model.naming,
+        now=time.time(),
+        on_progress=on_progress,
     )
     history = History(commits=list_commits(store, model.name), failures=read_failures(store, model.name))
     return make_plan(

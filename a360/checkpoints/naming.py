@@ -12,6 +12,8 @@ from typing import NamedTuple
 from a360.errors import ConfigError
 from a360.records import ExpectedRange, Naming, TokenAxis
 
+MAX_NUMBER = 2**53 - 1
+"""Beyond it JSON's readers and a page's axes round."""
 PATTERN_HINT = "e.g. naming.pattern: 'ckpt_(?P<step>\\d+)'; where steps restart, add a group (?P<phase>\\d+)"
 
 
@@ -107,7 +109,15 @@ class NamingScheme:
 
     def _tokens(self, position: Position) -> int | None:
         axis = self._axes.get(position.phase)
-        return axis.base_tokens + (position.step + axis.offset) * axis.tokens_per_step if axis else None
+        if axis is None:
+            return None
+        tokens = axis.base_tokens + (position.step + axis.offset) * axis.tokens_per_step
+        if tokens > MAX_NUMBER:
+            raise ConfigError(
+                f"naming.tokens gives {position} {tokens:,} tokens, expected fewer than 2**53",
+                hint=PATTERN_HINT,
+            )
+        return tokens
 
     def _position_of(self, name: str, who: str) -> Position:
         match = self.pattern.fullmatch(name)
@@ -118,11 +128,15 @@ class NamingScheme:
             )
         groups = match.groupdict()
         try:
-            return Position(phase=int(groups.get("phase") or 1), step=int(groups["step"] or ""))
+            position = Position(phase=int(groups.get("phase") or 1), step=int(groups["step"] or ""))
+            if max(position) > MAX_NUMBER:
+                raise ValueError(position)
+            return position
         except ValueError:
             raise ConfigError(
                 f"{who} {name!r}, in which naming.pattern {self.pattern.pattern!r} finds "
-                f"step {groups['step']!r} and phase {groups.get('phase')!r}; expected whole numbers",
+                f"step {groups['step']!r} and phase {groups.get('phase')!r}; "
+                "expected whole numbers below 2**53",
                 hint=PATTERN_HINT,
             ) from None
 

@@ -9,7 +9,7 @@ from a360.publish.axes import short_number
 from a360.publish.coverage import Gap, in_ranges, make_gaps
 from a360.publish.series import Place, all_places
 from a360.records import Cell, CellState, Plan
-from a360.results.collect import Collected
+from a360.results.collect import DELETED, Collected
 
 STATES: tuple[CellState, ...] = ("done", "missing", "failed", "quarantined", "not uploaded", "not applicable")
 
@@ -79,6 +79,16 @@ def print_coverage(collected: Collected) -> None:
     print_table(
         ["checkpoint", "tokens", *states], _checkpoint_rows(collected, states), numbers=["tokens", *states]
     )
+    print_deleted(collected)
+
+
+def print_deleted(collected: Collected) -> None:
+    """Says on stderr which of the results are of checkpoints that were deleted."""
+    deleted = {cell.checkpoint for cell in collected.coverage if cell.reason == DELETED}
+    if deleted:
+        order = {place.checkpoint: index for index, place in enumerate(all_places(collected))}
+        names = in_ranges(sorted(deleted, key=order.__getitem__), order)
+        note(f"no longer below the checkpoint root, kept from earlier: {names}")
 
 
 def print_gaps(collected: Collected, title: str = "not done") -> None:

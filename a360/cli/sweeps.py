@@ -142,7 +142,7 @@ def show_plan(suite: Suite, *, retry_failed: bool, as_json: bool) -> None:
 
 def show_status(suite: Suite, name: str, *, as_json: bool) -> None:
     """Shows what is done now and why the rest is not."""
-    collected = collect_sweep(suite, _plan(suite, retry_failed=False))
+    collected = collect_sweep(suite, _plan(suite))
     if as_json:
         print_json(coverage_document(collected))
         return
@@ -157,7 +157,7 @@ def show_status(suite: Suite, name: str, *, as_json: bool) -> None:
 
 def publish_suite(suite: Suite, *, wandb: bool, as_json: bool) -> None:
     """Rebuilds the publications and says what changed."""
-    published = _publish(suite, _plan(suite, retry_failed=False), wandb=wandb)
+    published = _publish(suite, _plan(suite), wandb=wandb)
     if as_json:
         print_json(_published_document(published))
         return
@@ -186,10 +186,12 @@ def evaluate_pairs(suite: Suite, plan_id: str, pairs: Sequence[str]) -> None:
         raise typer.Exit(code)
 
 
-def _plan(suite: Suite, *, retry_failed: bool) -> Plan:
+def _plan(suite: Suite, *, retry_failed: bool = False) -> Plan:
     with watch_steps("inspecting checkpoints") as show:
         return plan_sweep(
-            suite, retry_failed=retry_failed, on_progress=lambda done, total: show(done, total, "")
+            suite,
+            retry_failed=retry_failed,
+            on_progress=lambda done, total: show(done, total, ""),
         )
 
 
@@ -214,4 +216,5 @@ def _published_document(published: PublishedSweep) -> dict[str, object]:
         "report": str(published.report),
         "changed": list(published.changed),
         "wandb_runs": list(published.wandb_runs),
+        "older_wandb_runs": [str(path) for path in published.older_wandb_runs],
     }

@@ -23,6 +23,7 @@ from a360.errors import ConfigError, DataError
 from a360.evaluators.items import item_table
 from a360.evaluators.journaled_lm import JournaledLM, MeasuringHFLM
 from a360.evaluators.metrics import HarnessResults, metric_records
+from a360.evaluators.rows import verify_rows
 from a360.evaluators.tasks import LoadedTasks, load_tasks, verify_lock
 from a360.records import Metric, Protocol
 from a360.results.journal import Journal
@@ -140,7 +141,7 @@ def evaluate_benchmark(
     tasks = _load(benchmark)
     verify_lock(benchmark, tasks, protocol.task_hash)
     _verify_shots(benchmark, tasks)
-    _verify_rows(benchmark, tasks)
+    verify_rows(benchmark, tasks)
     lm = JournaledLM(model, journal, on_progress)
     try:
         _set_seeds_and_shots(tasks, protocol)
@@ -194,19 +195,6 @@ def _verify_shots(benchmark: Benchmark, tasks: LoadedTasks) -> None:
             f"benchmark {benchmark.id} asks for {benchmark.shots} shots: "
             f"task {pinned[0]} pins 0 and lm-eval would ignore it"
         )
-
-
-def _verify_rows(benchmark: Benchmark, tasks: LoadedTasks) -> None:
-    """A template would write a missing field as the word None and score it."""
-    for name, task in tasks.leaves.items():
-        for split, rows in task.dataset.items():
-            for column in rows.column_names:
-                if rows.data.column(column).null_count:
-                    raise DataError(
-                        f"a row lacks a field: benchmark {benchmark.id}, task {name}, split {split}, row "
-                        f"{list(rows[column]).index(None)}: {column} is null, expected a value",
-                        hint="Compare the mirror with the data set's schema.",
-                    )
 
 
 def _unfit_rows(benchmark: Benchmark, error: Exception) -> DataError:

@@ -184,6 +184,21 @@ def test_two_processes_on_one_pair_commit_it_once_and_both_succeed(
     assert sum("done already: step_1/demo-boolq" in text for text in said) == 1
 
 
+def test_a_checkpoint_that_was_away_for_a_moment_is_tried_again(
+    tmp_path: Path, mirror_dir: Path, checkpoints_dir: Path
+) -> None:
+    root = tmp_path / "root"
+    subprocess.run(["cp", "-r", str(checkpoints_dir), str(root)], check=True)
+    suite = write_suite(tmp_path, mirror_dir, root, ["demo-boolq"])
+    plan = stored_plan(suite)
+    (root / "step_1").rename(tmp_path / "away")
+    failed = a360("evaluate", suite, "--plan", plan.id, "--pair", "step_1/demo-boolq")
+    assert failed.returncode == 75, failed.stderr
+    assert "changed after it was planned" in failures(tmp_path)["step_1/demo-boolq"].error
+    (tmp_path / "away").rename(root / "step_1")
+    assert ["step_1/demo-boolq"] in [list(group) for group in stored_plan(suite).groups]
+
+
 def test_a_plan_that_cannot_be_reproduced_is_refused(
     tmp_path: Path, mirror_dir: Path, checkpoints_dir: Path
 ) -> None:

@@ -90,6 +90,12 @@ def test_two_steps_with_one_id_are_refused() -> None:
         scheme.assign(["run/2/5", "run-2/5"])
 
 
+@pytest.mark.parametrize("name", ["ckpt_99999999999999999999", "ckpt_9007199254740000"])
+def test_a_step_or_its_tokens_beyond_what_numbers_hold_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"2\*\*53"):
+        NamingScheme(AMBER).assign([name])
+
+
 def test_names_that_do_not_match_whole_are_no_checkpoints() -> None:
     assert ids(AMBER, "ckpt_001.tmp", "old_ckpt_001", "logs", "ckpt_001") == ["ckpt_001"]
 

@@ -8,7 +8,7 @@ import pytest
 from a360.errors import DataError
 from a360.plan import History, make_plan
 from a360.records import Failure, Plan, Quarantine
-from a360.results.collect import collect_results
+from a360.results.collect import DELETED, collect_results
 from a360.results.commit import commit_result, record_failure, write_plan
 from a360.results.places import (
     CommitName,
@@ -98,6 +98,9 @@ def test_only_a_failure_that_is_not_planned_again_counts_as_failed(
     assert [(c.state, c.reason) for c in collect_results(store, plan).coverage[:1]] == [(state, "no answer")]
 
 
+ABSENT = Quarantine(id="step_1", uri="u", step=1, phase=1, state="not uploaded", reason="no folder")
+
+
 def planned(steps: range, *left_out: Quarantine) -> Plan:
     protocols = make_protocols("demo-boolq", "demo-wikitext")
     return make_plan(make_suite(), make_discovery(steps, left_out), protocols, History(), environment="")
@@ -106,31 +109,61 @@ def planned(steps: range, *left_out: Quarantine) -> Plan:
 def test_results_of_deleted_checkpoints_stay(store: Store, plan: Plan) -> None:
     for index in range(4):
         commit(store, plan, index)
-    absent = Quarantine(id="step_1", uri="u", step=1, phase=1, state="not uploaded", reason="no folder")
-    for later in (planned(range(1)), planned(range(1), absent)):
-        collected = collect_results(store, later)
-        assert [(cell.checkpoint, cell.state) for cell in collected.coverage] == [
-            ("step_0", "done"), ("step_0", "done"), ("step_1", "done"), ("step_1", "done"),
-        ]  # fmt: skip
-        assert [result.checkpoint for result in collected.results] == ["step_0", "step_0", "step_1", "step_1"]
+    moved = ABSENT.model_copy(update={"tokens": 4096})
+    collected = collect_results(store, planned(range(1), moved))
+    assert [(cell.checkpoint, cell.state, cell.reason) for cell in collected.coverage] == [
+        ("step_0", "done", None), ("step_0", "done", None),
+        ("step_1", "done", DELETED), ("step_1", "done", DELETED),
+    ]  # fmt: skip
+    assert [(r.checkpoint, r.tokens) for r in collected.results] == [
+        ("step_0", 0), ("step_0", 0), ("step_1", 4096), ("step_1", 4096),
+    ]  # fmt: skip
+    assert collected.is_complete()
+
+
+def test_a_deleted_checkpoint_that_no_suite_expects_may_be_another_training_runs(
+    store: Store, plan: Plan
+) -> None:
+    for index in range(4):
+        commit(store, plan, index)
+    collected = collect_results(store, planned(range(1)))
+    assert {cell.checkpoint for cell in collected.coverage} == {"step_0"}
+    assert {result.checkpoint for result in collected.results} == {"step_0"}
+
+
+def test_results_of_a_deleted_checkpoint_are_of_the_digest_that_was_measured_last(
+    store: Store, plan: Plan
+) -> None:
+    for index in range(4):
+        commit(store, plan, index)
+    replaced = make_checkpoint(1, digest="f" * 64)
+    newer = make_result("demo-boolq", replaced, "n" * 16)
+    finished = newer.provenance.model_copy(update={"finished_at": "2026-02-01T00:00:00+00:00"})
+    commit_result(store, newer.model_copy(update={"provenance": finished}))
+    collected = collect_results(store, planned(range(1), ABSENT))
+    assert [(cell.benchmark, cell.key, cell.state) for cell in collected.coverage[2:]] == [
+        ("demo-boolq", "n" * 16, "done"), ("demo-wikitext", None, "not uploaded"),
+    ]  # fmt: skip
 
 
 def test_results_of_a_deleted_checkpoint_by_another_protocol_do_not_mix_in(store: Store, plan: Plan) -> None:
     for index in range(4):
         commit(store, plan, index)
-    other = planned(range(1)).model_copy(
-        update={"protocols": {"demo-boolq": plan.protocols["demo-boolq"].model_copy(update={"limit": 5})}}
+    limited = plan.protocols["demo-boolq"].model_copy(update={"limit": 5})
+    other = planned(range(1), ABSENT).model_copy(
+        update={"protocols": {**plan.protocols, "demo-boolq": limited}}
     )
-    assert {cell.checkpoint for cell in collect_results(store, other).coverage} == {"step_0"}
+    states = [cell.state for cell in collect_results(store, other).coverage[2:]]
+    assert states == ["not uploaded", "done"]
 
 
-def test_results_of_a_renamed_checkpoint_do_not_stand_beside_the_new_name(store: Store, plan: Plan) -> None:
+def test_a_quarantined_checkpoint_is_not_what_was_measured(store: Store, plan: Plan) -> None:
     for index in range(4):
         commit(store, plan, index)
-    there = Quarantine(id="ckpt_1", uri="u", step=1, phase=1, reason="truncated")
-    collected = collect_results(store, planned(range(1), there))
+    damaged = Quarantine(id="step_1", uri="u", step=1, phase=1, reason="truncated")
+    collected = collect_results(store, planned(range(1), damaged))
     assert {(cell.checkpoint, cell.state) for cell in collected.coverage} == {
-        ("step_0", "done"), ("ckpt_1", "quarantined"),
+        ("step_0", "done"), ("step_1", "quarantined"),
     }  # fmt: skip
 
 

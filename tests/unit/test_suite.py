@@ -62,6 +62,18 @@ def test_a_plain_id_is_a_benchmark_without_limit() -> None:
         ("  root: checkpoints\n", "", "model.root", "required"),
         ("[boolq, wikitext]", "[]", "suite", "at least 1"),
         ("[boolq, wikitext]", "[boolq, boolq]", "suite", "'boolq' is named twice"),
+        (
+            "  root: checkpoints\n",
+            "  root: checkpoints\n  max_length: 1\n",
+            "model.max_length",
+            "greater than",
+        ),
+        (
+            "store: {uri",
+            "run: {pairs_per_group: 0}\nstore: {uri",
+            "run.pairs_per_group.constrained-int",
+            "than",
+        ),
         ("[boolq, wikitext]", "[bolq]", "benchmarks.0.id", "did you mean boolq"),
         ("[boolq, wikitext]", "[{id: boolq, limit: 0}]", "benchmarks.0.limit", "greater than or equal to 1"),
         ("store: {uri", "run: {device: gpu}\nstore: {uri", "run.device", "'cuda'"),
@@ -81,7 +93,9 @@ def test_all_faults_are_named_at_once() -> None:
     assert "run.workers" in message
 
 
-@pytest.mark.parametrize("text", ["name: [tiny", "name: tiny\n  x: 1", "a: *nowhere", "\tname: tiny"])
+@pytest.mark.parametrize(
+    "text", ["name: [tiny", "name: tiny\n  x: 1", "a: *nowhere", "\tname: tiny", "a: 1\na: 2"]
+)
 def test_what_is_not_yaml_is_said_to_be_none(text: str) -> None:
     error = fault_of(text)
     assert error.message.startswith("suite is not YAML: tiny.yaml")

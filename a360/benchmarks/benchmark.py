@@ -46,6 +46,8 @@ class Benchmark:
     headline: Headline
     direction: Direction = "higher"
     """Direction of the headline."""
+    target: float | None = None
+    """What the headline should come to, where neither higher nor lower is better."""
     chance: float | None = None
     macro_metric: str | None = None
     """Metric of which ``macros`` are means."""

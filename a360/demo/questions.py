@@ -107,19 +107,19 @@ def mmlu_rows(subject: str) -> Splits:
     """The rows of one subject: four choices, ``answer`` an index."""
     draw = random.Random(f"mmlu/{subject}")
     rows: list[Row] = []
-    for question in _draw_questions(draw, SUBJECTS[subject], sum(MMLU_ROWS.values())):
-        choices, answer = _choices(draw, question, 4)
+    for question in draw_questions(draw, SUBJECTS[subject], sum(MMLU_ROWS.values())):
+        choices, answer = choices_of(draw, question, 4)
         rows.append({"question": question.text, "subject": subject, "choices": choices, "answer": answer})
     return split_rows(rows, MMLU_ROWS)
 
 
-def arc_rows() -> Splits:
-    """ARC-Challenge rows: mostly four choices, some three or five, some labelled with digits."""
-    draw = random.Random("arc")
+def arc_rows(name: str = "arc") -> Splits:
+    """ARC rows: mostly four choices, some three or five, some labelled with digits; ``name`` is the seed."""
+    draw = random.Random(name)
     rows: list[Row] = []
-    for number, question in enumerate(_draw_questions(draw, PLAIN_TABLES, sum(ARC_ROWS.values()))):
+    for number, question in enumerate(draw_questions(draw, PLAIN_TABLES, sum(ARC_ROWS.values()))):
         count = {3: 3, 7: 5}.get(number % 9, 4)
-        texts, answer = _choices(draw, question, count)
+        texts, answer = choices_of(draw, question, count)
         labels = list("12345" if number % 7 == 6 else "ABCDE")[: len(texts)]
         choices = {"text": texts, "label": labels}
         name = f"demo_{number:03d}"
@@ -175,11 +175,12 @@ def split_rows(rows: Sequence[Row], sizes: dict[str, int]) -> Splits:
     return splits
 
 
-def _draw_questions(draw: random.Random, tables: Sequence[FactTable], count: int) -> list[Question]:
+def draw_questions(draw: random.Random, tables: Sequence[FactTable], count: int) -> list[Question]:
+    """So many different questions of the tables."""
     return draw.sample([question for table in tables for question in questions(table)], count)
 
 
-def _choices(draw: random.Random, question: Question, count: int) -> tuple[list[str], int]:
+def choices_of(draw: random.Random, question: Question, count: int) -> tuple[list[str], int]:
     """Shuffled choices and the index of the right one."""
     choices = [question.answer, *draw.sample(question.wrong, count - 1)]
     draw.shuffle(choices)

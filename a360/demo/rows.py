@@ -15,8 +15,18 @@ import pyarrow.parquet as pq
 
 from a360.datasets.mirror import README_NAME, MirrorManifest, build_manifest, read_manifest, write_manifest
 from a360.datasets.staging import verify_files
+from a360.demo.everyday import (
+    copa_rows,
+    openbook_rows,
+    piqa_rows,
+    siqa_rows,
+    swag_rows,
+    winogrande_rows,
+)
 from a360.demo.pile_rows import pile_10k_rows, pile_rows
 from a360.demo.questions import SUBJECTS, Row, Splits, arc_rows, boolq_rows, mmlu_rows, truthful_rows
+from a360.demo.reading import drop_rows, race_rows, triviaqa_rows
+from a360.demo.society import HAZARDS, crows_rows, toxigen_rows, wmdp_rows
 from a360.demo.stories import gsm8k_rows, hellaswag_rows, wikitext_rows
 from a360.demo.text import SOURCES, Document, name_hash
 from a360.errors import ConfigError, DataError
@@ -77,10 +87,21 @@ def _repositories(heldout: Sequence[Document]) -> dict[str, dict[str, Splits]]:
     """Repository -> configuration -> split -> rows."""
     return {
         "cais/mmlu": {subject: mmlu_rows(subject) for subject in SUBJECTS},
-        "allenai/ai2_arc": {"ARC-Challenge": arc_rows()},
+        "EleutherAI/race": {"high": race_rows()},
+        "allenai/ai2_arc": {"ARC-Challenge": arc_rows(), "ARC-Easy": arc_rows("arc-easy")},
+        "allenai/openbookqa": {"main": openbook_rows()},
+        "baber/piqa": {"default": piqa_rows()},
+        "lighteval/siqa": {"default": siqa_rows()},
+        "allenai/winogrande": {"winogrande_xl": winogrande_rows()},
+        "jannalu/crows_pairs_multilingual": {"english": crows_rows()},
+        "allenai/swag": {"regular": swag_rows()},
+        "skg/toxigen-data": {"annotated": toxigen_rows()},
+        "cais/wmdp": {subject: wmdp_rows(subject) for subject in HAZARDS},
+        "mandarjoshi/trivia_qa": {"rc.nocontext": triviaqa_rows()},
+        "EleutherAI/drop": {"default": drop_rows()},
         "Rowan/hellaswag": {"default": hellaswag_rows()},
         "truthfulqa/truthful_qa": {"multiple_choice": truthful_rows()},
-        "aps/super_glue": {"boolq": boolq_rows()},
+        "aps/super_glue": {"boolq": boolq_rows(), "copa": copa_rows()},
         "openai/gsm8k": {"main": gsm8k_rows()},
         "EleutherAI/wikitext_document_level": {"wikitext-2-raw-v1": wikitext_rows()},
         "pile": {"test": pile_rows()},

@@ -24,7 +24,7 @@ def hellaswag_rows() -> Splits:
     """
     draw = random.Random("hellaswag")
     steps = [
-        (activity, before, *_opening(after))
+        (activity, before, *split_opening(after))
         for activity, lines in craft.ACTIVITIES.items()
         for before, after in pairwise(line.strip() for line in lines.strip().splitlines())
     ]
@@ -74,7 +74,7 @@ def wikitext_rows() -> Splits:
     return split_rows(pages, WIKITEXT_ROWS)
 
 
-def _opening(line: str) -> tuple[str, str]:
+def split_opening(line: str) -> tuple[str, str]:
     """The first two words of a sentence, in lower case, and the rest of it."""
     first, second, rest = line.split(" ", 2)
     return f"{first} {second}".lower(), rest

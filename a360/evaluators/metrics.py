@@ -155,7 +155,7 @@ def _pooled(benchmark: Benchmark, samples: Mapping[str, Sequence[Sample]]) -> li
 
 
 def mark_headline(benchmark: Benchmark, records: Sequence[Metric]) -> tuple[Metric, ...]:
-    """The records, the one that stands for the benchmark marked.
+    """The records, the one that stands for the benchmark marked; those of its metric with the row's target.
 
     Raises:
         DataError: none or several of them fit.
@@ -169,7 +169,9 @@ def mark_headline(benchmark: Benchmark, records: Sequence[Metric]) -> tuple[Metr
             wanted.aggregation,
         )
         is_headline = fits and record.task == benchmark.task and record.subset is None
-        marked.append(record.model_copy(update={"headline": is_headline}))
+        aimed = benchmark.target is not None and record.metric == wanted.metric
+        aim = {"direction": "target", "target": benchmark.target} if aimed else {}
+        marked.append(record.model_copy(update={"headline": is_headline, **aim}))
     if sum(record.headline for record in marked) != 1:
         found = sorted({f"{r.metric},{r.filter} ({r.aggregation})" for r in records})
         raise DataError(

@@ -33,13 +33,10 @@ class LoadedTasks:
 
 @cache
 def _task_manager(folder: str | None) -> TaskManager:
-    """The tasks of one folder. Indexing all of lm-eval's 14,000 files would cost every pod seconds."""
-    root = (
-        Path(lm_eval.tasks.__file__).parent / folder
-        if folder
-        else resources.files("a360.benchmarks") / "tasks"
-    )
-    return TaskManager(include_defaults=False, include_path=str(root))
+    """The tasks of one folder and a360's own. All of lm-eval's 14,000 files would cost every pod seconds."""
+    roots = [str(resources.files("a360.benchmarks") / "tasks")]
+    roots += [str(Path(lm_eval.tasks.__file__).parent / folder)] if folder else []
+    return TaskManager(include_defaults=False, include_path=roots)
 
 
 @lru_cache(maxsize=64)

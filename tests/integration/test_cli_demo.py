@@ -90,7 +90,7 @@ def test_a_prepared_demo_can_be_planned_whole(demo_dir: Path, monkeypatch: pytes
     assert [checkpoint.id for checkpoint in plan.checkpoints] == list(suite.model.naming.expected)
     assert [checkpoint.tokens for checkpoint in plan.checkpoints] == [0, 4 * 256, 12 * 256]
     assert {cell.state for cell in plan.cells} == {"missing"}
-    assert sum(map(len, plan.groups)) == 3 * 8
+    assert sum(map(len, plan.groups)) == 3 * len(suite.benchmarks)
 
 
 def test_a_second_preparation_writes_nothing_and_trains_nothing(demo_dir: Path) -> None:

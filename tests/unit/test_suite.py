@@ -127,11 +127,8 @@ def test_a_directory_is_no_suite(tmp_path: Path) -> None:
         load_suite(str(tmp_path / "tiny.yaml"))
 
 
-@pytest.mark.parametrize("name", shipped_suites())
-def test_every_shipped_suite_is_valid_and_bears_its_name(name: str) -> None:
-    suite = load_suite(name)
-    assert suite.name == name
-    assert suite.store.uri == str(Path.cwd() / "store")
+def test_paths_of_a_shipped_suite_are_relative_to_the_working_directory() -> None:
+    assert load_suite("demo").store.uri == str(Path.cwd() / "store")
 
 
 def test_the_demo_evaluates_every_stand_in_in_the_catalogue() -> None:

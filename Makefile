@@ -80,6 +80,7 @@ lock: setup ## Recompute the hashes of lm-eval's tasks after a deliberate change
 docs: setup ## Write the reference pages from the code
 	@mkdir -p docs/reference
 	$(PY) -m typer a360.cli utils docs --name a360 --output docs/reference/cli.md
+	$(PY) docs/benchmarks_page.py > docs/reference/benchmarks.md
 
 ci: ## Everything that has to hold before a change is merged
 	@KILLS=10 .ci/stages setup tools lint types test equality kills demo-short

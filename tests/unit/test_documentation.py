@@ -123,6 +123,17 @@ def test_the_reference_of_the_commands_is_up_to_date() -> None:
     assert REFERENCE.read_text().strip() == printed.strip(), "run `make docs`"
 
 
+def test_the_reference_of_the_benchmarks_is_up_to_date() -> None:
+    command = [sys.executable, str(ROOT / "docs" / "benchmarks_page.py")]
+    printed = subprocess.run(
+        command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
+    )
+    page = ROOT / "docs" / "reference" / "benchmarks.md"
+    assert page.read_text() == printed.stdout, "run `make docs`"
+    for target in set(re.findall(r"\]\((\.\./[^)]+)\)", printed.stdout)):
+        assert (page.parent / target).is_file()
+
+
 @pytest.mark.parametrize(
     "line", ["make nothing-like-this", "a360 nothing", "a360 run --no-such-option", "X=1 make nope"]
 )

@@ -1,0 +1,58 @@
+"""Prints docs/reference/benchmarks.md from the catalogue: ``python docs/benchmarks_page.py``."""
+
+from a360.benchmarks import CATALOGUE, Benchmark
+
+HEAD = """# Benchmarks
+
+Written by `make docs` from [the catalogue](../../a360/benchmarks/catalogue.py). Every benchmark has a
+twin with `demo-` before its id, on rows written for this project. Its score is proven there: the named
+test compares every document of the twin with another program.
+
+| benchmark | id | data in the mirror | shots | headline | evaluator | proof |
+|---|---|---|---|---|---|---|"""
+
+TAIL = """
+`macro` is the unweighted mean over tasks, `micro` that over all documents of a group; a target is what
+the headline should come to where neither higher nor lower is better. Gated data needs a token of the
+hub whose owner has accepted its conditions.
+
+Of the original evaluations these are not there yet: memorization and token order, HumanEval, MBPP and
+MultiPL-E, BOLD, ToxiGen generation, toxicity identification, MT-bench, LongEval."""
+
+EQUALITY = (
+    "[lm_eval's command line](../../tests/integration/test_equality.py), bit for bit",
+    "[a plain script](../../tests/integration/test_own_variants.py), and lm_eval's command line",
+    "[a plain script](../../tests/integration/test_perplexity.py)",
+)
+
+
+def page() -> str:
+    """The page's text."""
+    rows = [_row(row) for row in CATALOGUE.values() if not row.stand_in]
+    return "\n".join([HEAD, *rows, TAIL]) + "\n"
+
+
+def _row(row: Benchmark) -> str:
+    data = ", ".join(f"`{name}`" for name in row.data) + (" (gated)" if row.gated else "")
+    shots = "-" if row.shots is None else str(row.shots)
+    cells = [row.title, f"`{row.id}`", data, shots, _headline(row), row.evaluator, _proof(row)]
+    return f"| {' | '.join(cells)} |"
+
+
+def _headline(row: Benchmark) -> str:
+    wanted = row.headline
+    words = [wanted.metric]
+    words += [wanted.filter] if wanted.filter != "none" else []
+    words += [wanted.aggregation] if wanted.aggregation != "item" else []
+    words += [f"target {row.target}"] if row.target is not None else []
+    return ", ".join(words)
+
+
+def _proof(row: Benchmark) -> str:
+    if row.evaluator == "perplexity":
+        return EQUALITY[2]
+    return EQUALITY[1] if row.folder is None or row.macros else EQUALITY[0]
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -1,6 +1,7 @@
 """Prints docs/reference/benchmarks.md from the catalogue: ``python docs/benchmarks_page.py``."""
 
 from a360.benchmarks import CATALOGUE, Benchmark
+from a360.benchmarks.averages import AVERAGES
 
 HEAD = """# Benchmarks
 
@@ -16,6 +17,18 @@ TAIL = """
 the headline should come to where neither higher nor lower is better. Gated data needs a token of the
 hub whose owner has accepted its conditions.
 
+## Averages
+
+A report shows an average when the suite names all its parts: the unweighted mean of their headlines, at
+every checkpoint that has all of them. [Proof](../../tests/integration/test_equality.py): the mean of what
+lm_eval's command line reports.
+
+| average | id | parts |
+|---|---|---|
+{averages}
+
+## Not there yet
+
 Of the original evaluations these are not there yet: memorization and token order, HumanEval, MBPP and
 MultiPL-E, BOLD, ToxiGen generation, toxicity identification, MT-bench, LongEval."""
 
@@ -29,7 +42,12 @@ EQUALITY = (
 def page() -> str:
     """The page's text."""
     rows = [_row(row) for row in CATALOGUE.values() if not row.stand_in]
-    return "\n".join([HEAD, *rows, TAIL]) + "\n"
+    averages = [
+        f"| {average.title} | `{average.id}` | {', '.join(f'`{part}`' for part in average.parts)} |"
+        for average in AVERAGES
+        if not average.id.startswith("demo-")
+    ]
+    return "\n".join([HEAD, *rows, TAIL.format(averages="\n".join(averages))]) + "\n"
 
 
 def _row(row: Benchmark) -> str:

@@ -12,10 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from a360.publish.averages import all_curves
 from a360.publish.axes import Axis, Scale, x_axes
 from a360.publish.page import lines_in_panel, starts_log_y, y_scales
 from a360.publish.rows import BenchmarkView, Kind
-from a360.publish.series import Curve, Series, evaluated_places, make_curves
+from a360.publish.series import Curve, Series, evaluated_places
 from a360.results.collect import Collected
 
 COLUMNS = 3
@@ -27,9 +28,9 @@ METADATA: dict[str, dict[str, str | None]] = {"svg": {"Date": None}, "pdf": {"Cr
 
 def render_figures(collected: Collected, views: Mapping[str, BenchmarkView]) -> dict[str, bytes]:
     """File name -> bytes: ``downstream.svg``, ``perplexity.pdf`` and so on, for kinds that have a value."""
-    curves = make_curves(collected, views)
+    curves = all_curves(collected, views)
     axis = x_axes(evaluated_places(collected.results))[0]
-    kinds: tuple[Kind, ...] = ("downstream", "perplexity")
+    kinds: tuple[Kind, ...] = ("average", "downstream", "perplexity")
     files: dict[str, bytes] = {}
     for kind in kinds:
         shown = [curve for curve in curves if curve.view.kind == kind and curve.measured()]

@@ -16,10 +16,11 @@ from markupsafe import Markup
 
 from a360.identity import canonical_json
 from a360.publish import page, svg
+from a360.publish.averages import all_curves
 from a360.publish.axes import Axis, make_scale, short_number, x_axes
 from a360.publish.coverage import SIGNS, in_ranges, make_gaps, make_matrix
 from a360.publish.rows import BenchmarkView
-from a360.publish.series import Curve, Place, all_places, evaluated_places, make_curves
+from a360.publish.series import Curve, Place, all_places, evaluated_places
 from a360.results.collect import Collected
 
 HERE = Path(__file__).parent
@@ -31,7 +32,7 @@ MATRIX_WIDTHS = ((24, "wide", 1), (64, "medium", 4), (10**9, "narrow", 10))
 
 def render_page(collected: Collected, views: Mapping[str, BenchmarkView]) -> bytes:
     """The report as HTML; equal results give equal bytes."""
-    curves = make_curves(collected, views)
+    curves = all_curves(collected, views)
     axes = x_axes(evaluated_places(collected.results))
     data = page.page_data(collected, axes, curves)
     script = _text("vendor/uPlot.iife.min.js") + "\n" + _text("templates/report.js")
@@ -136,7 +137,7 @@ def _token_range(axes: Sequence[Axis]) -> tuple[str, str] | None:
 def _sections(curves: Sequence[Curve]) -> list[tuple[str, str, list[tuple[int, Curve]]]]:
     """(anchor, heading, numbered curves) of each kind that has some."""
     numbered = list(enumerate(curves))
-    kinds = (("downstream", "Benchmarks"), ("perplexity", "Perplexity"))
+    kinds = (("average", "Averages"), ("downstream", "Benchmarks"), ("perplexity", "Perplexity"))
     sections = [
         (kind, title, [item for item in numbered if item[1].view.kind == kind]) for kind, title in kinds
     ]
@@ -168,6 +169,7 @@ def _matrix_rows(curves: Sequence[Curve], letters: Mapping[str, str]) -> list[tu
     return [
         (curve.view.title, row.count("d"), Markup("".join(cells[letter] for letter in row)))
         for curve in curves
+        if curve.view.kind != "average"
         for row in [letters[curve.benchmark]]
     ]
 

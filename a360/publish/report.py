@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from a360.errors import MissingError
+from a360.publish.averages import all_curves, average_table
 from a360.publish.coverage import coverage_bytes
 from a360.publish.figures import render_figures
 from a360.publish.html import render_page
@@ -38,7 +41,8 @@ class Published:
 
 def render_report(collected: Collected, views: Mapping[str, BenchmarkView]) -> dict[str, bytes]:
     """File name -> bytes of a whole report; equal results give equal bytes."""
-    table = tidy_table(collected.results)
+    averages = average_table(collected, all_curves(collected, views))
+    table = pa.concat_tables([tidy_table(collected.results), averages])
     figures = render_figures(collected, views)
     return {
         "coverage.json": coverage_bytes(collected),
@@ -61,7 +65,7 @@ def publish_report(collected: Collected, views: Mapping[str, BenchmarkView], out
     return Published(out_dir=out_dir, files=tuple(files), changed=changed)
 
 
-_OWN_FIGURE = re.compile(rf"{FIGURES}(downstream|perplexity)\.(svg|pdf|png)")
+_OWN_FIGURE = re.compile(rf"{FIGURES}(average|downstream|perplexity)\.(svg|pdf|png)")
 
 
 def put_report(store: Store, files: Mapping[str, bytes], prefix: str = "") -> tuple[str, ...]:

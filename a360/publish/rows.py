@@ -18,7 +18,7 @@ from a360.benchmarks import Benchmark
 from a360.errors import DataError
 from a360.records import Direction, Metric, Result
 
-Kind = Literal["downstream", "perplexity"]
+Kind = Literal["downstream", "perplexity", "average"]
 Scalar = str | int | float
 
 SCHEMA = pa.schema(

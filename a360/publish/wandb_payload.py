@@ -10,24 +10,29 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from a360.identity import canonical_json, hash_value
+from a360.publish.averages import all_curves
 from a360.publish.rows import BenchmarkView, Kind, Scalar, WideRow, metric_key, wide_rows
-from a360.publish.series import Curve, evaluated_places, make_curves
+from a360.publish.series import Curve, evaluated_places
 from a360.publish.wandb_child import RunPayload
 from a360.results.collect import Collected
 
 SCHEMA = "a360.wandb/1"
-RUN_NAMES: Mapping[Kind, str] = {"downstream": "downstream_eval", "perplexity": "perplexity_eval"}
+RUN_NAMES: Mapping[str, tuple[Kind, ...]] = {
+    "downstream_eval": ("average", "downstream"),
+    "perplexity_eval": ("perplexity",),
+}
+"""Name of a W&B run -> the kinds of curves that it shows."""
 
 
 def make_payloads(
     collected: Collected, views: Mapping[str, BenchmarkView], project: str = "a360"
 ) -> tuple[RunPayload, ...]:
-    """One offline run for each kind of benchmark that has results."""
-    curves = make_curves(collected, views)
+    """One offline run for each name whose kinds have results."""
+    curves = all_curves(collected, views)
     payloads = []
-    for kind, name in RUN_NAMES.items():
-        shown = [curve for curve in curves if curve.view.kind == kind]
-        rows = wide_rows(collected.results, [curve.benchmark for curve in shown])
+    for name, kinds in RUN_NAMES.items():
+        shown = [curve for curve in curves if curve.view.kind in kinds]
+        rows = _with_averages(collected, shown)
         if rows:
             payloads.append(_payload(collected, shown, rows, name, project))
     return tuple(payloads)
@@ -63,6 +68,20 @@ def _payload(
         run_id=f"{re.sub(r'[^A-Za-z0-9_-]+', '-', model)[:64]}-{name}-{digest}",
         config={**content.config, "a360_digest": digest},
     )
+
+
+def _with_averages(collected: Collected, curves: Sequence[Curve]) -> list[WideRow]:
+    """One row per checkpoint with the numbers of benchmarks and averages."""
+    rows = wide_rows(collected.results, [curve.benchmark for curve in curves])
+    index = {place.checkpoint: i for i, place in enumerate(evaluated_places(collected.results))}
+    for curve in curves:
+        if curve.view.kind == "average":
+            key, line = metric_key(curve.benchmark, curve.metric), curve.headline
+            for row in rows:
+                value, error = line.values[index[row.checkpoint]], line.stderr[index[row.checkpoint]]
+                row.values.update({key: value} if value is not None else {})
+                row.values.update({f"{key}_stderr": error} if error is not None else {})
+    return rows
 
 
 def _wandb_steps(rows: Sequence[WideRow]) -> tuple[list[int], str]:

@@ -4,6 +4,7 @@ The other side is the pinned ``lm_eval`` command line in a fresh process that ca
 same mirror, checkpoint, dtype and threads.
 """
 
+import csv
 import json
 import os
 import shutil
@@ -249,6 +250,27 @@ def test_every_document_and_metric_is_bit_equal_to_the_command_line(
     result, items = evaluated[benchmark.id]
     assert items
     assert differences(items, result, command_line[benchmark.id], 0.0) == []
+
+
+def test_the_language_average_is_the_mean_of_what_the_command_line_reports(
+    world: World, evaluated: dict[str, object], command_line: dict[str, Harness]
+) -> None:
+    def reported(benchmark_id: str, task: str, label: str) -> float:
+        value = command_line[benchmark_id].results["results"][task][label]
+        assert isinstance(value, float)
+        return value
+
+    mmlu = command_line["demo-mmlu-5shot"].samples
+    parts = [
+        reported("demo-arc-challenge-25shot", "arc_challenge", "acc_norm,none"),
+        reported("demo-hellaswag-10shot", "hellaswag", "acc_norm,none"),
+        sum(reported("demo-mmlu-5shot", subject, "acc,none") for subject in mmlu) / 57,
+        reported("demo-truthfulqa-mc2", "truthfulqa_mc2", "acc,none"),
+    ]
+    assert len(evaluated) == len(DEMO)
+    with (world.directory / "report" / "table.csv").open() as file:
+        [row] = [row for row in csv.DictReader(file) if row["benchmark"] == "demo-average-language"]
+    assert float(row["value"]) == pytest.approx(sum(parts) / 4, abs=1e-12)
 
 
 def test_another_batch_size_and_number_of_threads_stay_within_the_tolerance(

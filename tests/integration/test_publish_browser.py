@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from a360.benchmarks.averages import averages_of
 from a360.publish.html import render_page
 from a360.publish.rows import BenchmarkView
 from a360.results.collect import Collected
@@ -68,7 +69,7 @@ def test_every_panel_is_drawn_without_an_error_and_without_a_request(
 ) -> None:
     collected = make_collected()
     page = opened(browser, tmp_path, collected)
-    panels = len(collected.plan.benchmarks)
+    panels = len(collected.plan.benchmarks) + len(averages_of(collected.plan.benchmarks))
     assert page.evaluate("document.documentElement.dataset.panels") == str(panels)
     assert page.evaluate("document.querySelectorAll('.panel canvas').length") == panels
     assert page.seen.errors == []
@@ -91,7 +92,7 @@ def test_every_canvas_shows_more_than_its_background(browser: Browser, tmp_path:
              return count;
            })"""
     )
-    assert len(accents) == 8
+    assert len(accents) == 9
     assert min(accents) > 100
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert background == ("rgb(18, 20, 22)" if dark else "rgb(250, 250, 248)")
@@ -109,7 +110,7 @@ def test_every_curve_has_its_band(browser: Browser, tmp_path: Path) -> None:
     )
     with_error = [
         i
-        for i, name in enumerate(make_collected().plan.benchmarks)
+        for i, name in enumerate(["demo-average-language", *make_collected().plan.benchmarks])
         if "demo-w" not in name and "heldout" not in name
     ]
     assert min(counts[i] for i in with_error) > 500, "pixels as transparent as the band"
@@ -124,8 +125,8 @@ def test_pointing_at_one_curve_shows_that_checkpoint_in_all(browser: Browser, tm
     boolq = next(r for r in collected.results if (r.step, r.benchmark) == (0, "demo-boolq"))
     value, error = boolq.metrics[0].value, boolq.metrics[0].stderr
     assert page.evaluate("document.getElementById('where').textContent") == "step-000000 · step 0 · 0 tokens"
-    assert first[4] == f"{value:.3f} ± {error:.3f}"
-    assert first[3] == "no value"
+    assert first[5] == f"{value:.3f} ± {error:.3f}"
+    assert (first[0], first[4]) == ("no value", "no value"), "TruthfulQA, and with it the average"
     assert all(a != b for a, b in zip(first, last, strict=True))
 
 
@@ -236,7 +237,7 @@ def test_print_shows_the_drawings(browser: Browser, tmp_path: Path) -> None:
 
 def test_amber_opens_with_all_its_panels(browser: Browser, tmp_path: Path) -> None:
     page = opened(browser, tmp_path, amber_sized())
-    assert page.evaluate("document.documentElement.dataset.panels") == "23"
+    assert page.evaluate("document.documentElement.dataset.panels") == "24", "23 and the language average"
     assert page.evaluate("document.querySelectorAll('#matrix td').length") == 360 * 23
     assert page.seen.errors == []
 

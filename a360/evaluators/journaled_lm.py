@@ -6,8 +6,10 @@ so that every batch holds the windows it would hold without slices.
 """
 
 import math
+import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 
 import torch
 from lm_eval.api.instance import Instance
@@ -22,6 +24,9 @@ ROLLING_SLICE = 16
 
 Key = tuple[bytes, int]
 
+_OLD_BUFFERS = re.compile(r"(rotary_emb\.inv_freq|(attn|attention)\.(masked_)?bias)$")
+"""Tables that transformers computes now and older checkpoints store."""
+
 
 class MeasuringHFLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
     """HFLM that remembers how long each request was and whether its left side was cut."""
@@ -30,6 +35,16 @@ class MeasuringHFLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
         super().__init__(**arguments)
         self.logits_cache: bool
         self.measured: dict[object, tuple[int, bool]] = {}
+
+    def _create_model(self, **options: object) -> None:
+        """Loads the weights, and refuses those that are not the whole model: HFLM would draw the rest.
+
+        Raises:
+            DataError: the model's tensors and the checkpoint's are not the same.
+        """
+        super()._create_model(**options, output_loading_info=True)
+        self._model, loaded = self._model
+        refuse_other_weights(Path(str(options["pretrained"])).name, loaded)
 
     def _loglikelihood_tokens(
         self, requests: Sequence[tuple[tuple[str, str] | None, list[int], list[int]]], **options: object
@@ -92,6 +107,24 @@ class MeasuringHFLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
             strings, left_truncate_len=left_truncate_len, **options
         )
         return encoded
+
+
+def refuse_other_weights(name: str, loaded: Mapping[str, Collection[object]]) -> None:
+    """Compares what a model needs with what a checkpoint holds, from transformers' loading info.
+
+    Raises:
+        DataError: tensors are missing, or have no place in the model. (Of another shape they do not load.)
+    """
+    unexpected = [key for key in map(str, loaded["unexpected_keys"]) if not _OLD_BUFFERS.search(key)]
+    faults = {
+        "missing": sorted(map(str, loaded["missing_keys"])),
+        "without a place in the model": sorted(unexpected),
+    }
+    if found := [f"{len(keys)} {what} ({', '.join(keys[:3])})" for what, keys in faults.items() if keys]:
+        raise DataError(
+            f"weights are not those of the model in config.json: {name}: tensors {'; '.join(found)}",
+            hint="Compare the names of the weights with architecture and layers in config.json.",
+        )
 
 
 class JournaledLM(LM):  # type: ignore[misc]

@@ -25,8 +25,8 @@ REPOSITORIES = ("cais/mmlu", "openai/gsm8k")
 
 
 def fill(hub: StandIn, dice: random.Random) -> int:
-    """Two repositories of files from nothing to 40 MB; returns the bytes in all."""
-    sizes = [0, 1, 4095, 9_999, 10_001, 300_000, 5_000_000, 16_000_000, 40_000_000]
+    """Two repositories of files from nothing to 80 MB; returns the bytes in all."""
+    sizes = [0, 1, 4095, 9_999, 10_001, 300_000, 5_000_000, 16_000_000, 40_000_000, 80_000_000]
     for name in REPOSITORIES:
         files = {f"part-{size}/test.jsonl": dice.randbytes(size) for size in sizes}
         hub.create(name, {"README.md": b"text\n", **files})

@@ -1,5 +1,7 @@
 """A checkpoint becomes a model as its protocol says, or a clear error."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -96,3 +98,53 @@ def test_a_configuration_of_no_known_model_is_a_fault_of_the_checkpoint(checkpoi
     with pytest.raises(DataError, match="checkpoint cannot be loaded: step_1") as caught:
         load(checkpoint_dir)
     assert "AutoModelForCausalLM" in str(caught.value.hint)
+
+
+Tensors = dict[str, torch.Tensor]
+
+
+def without_one(tensors: Tensors) -> Tensors:
+    return {name: tensor for name, tensor in tensors.items() if name != "model.layers.1.mlp.down_proj.weight"}
+
+
+def as_compiled(tensors: Tensors) -> Tensors:
+    return {f"_orig_mod.{name}": tensor for name, tensor in tensors.items()}
+
+
+def of_another_shape(tensors: Tensors) -> Tensors:
+    return {**tensors, "model.norm.weight": tensors["model.norm.weight"][:-1].clone()}
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (without_one, r"tensors 1 missing \(model.layers.1.mlp.down_proj.weight\)"),
+        (as_compiled, r"missing .* without a place in the model \(_orig_mod"),
+        (of_another_shape, "checkpoint cannot be loaded: step_1"),
+    ],
+)
+def test_weights_that_do_not_cover_the_model_are_never_drawn_at_random(
+    change: Callable[[Tensors], Tensors], fault: str, checkpoint_dir: Path
+) -> None:
+    path = checkpoint_dir / "model.safetensors"
+    save_file(change(load_file(path)), path, metadata={"format": "pt"})
+    with pytest.raises(DataError, match=fault) as caught:
+        load(checkpoint_dir)
+    assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize(("layers", "fault"), [(3, "missing"), (1, "without a place in the model")])
+def test_a_configuration_with_another_number_of_layers_is_refused(
+    layers: int, fault: str, checkpoint_dir: Path
+) -> None:
+    path = checkpoint_dir / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"num_hidden_layers": layers}))
+    with pytest.raises(DataError, match=f"weights are not those of the model.*{fault}"):
+        load(checkpoint_dir)
+
+
+def test_tables_that_older_checkpoints_store_are_no_fault(checkpoint_dir: Path) -> None:
+    path = checkpoint_dir / "model.safetensors"
+    old = {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4)}
+    save_file({**load_file(path), **old}, path, metadata={"format": "pt"})
+    assert load(checkpoint_dir).model.config.num_hidden_layers == 2

@@ -113,13 +113,15 @@ class _Pool:
             except OSError:
                 self._bury(worker)
 
-    def listen(self) -> None:
-        """Takes what workers say until one of them needs a decision or a waiting group is due."""
+    def listen(self, count: int) -> None:
+        """Takes what workers say until one of them needs a decision or a waiting group can be given."""
         by_pipe = {worker.pipe: worker for worker in self.workers}
         seconds = self.queue.seconds_to_next()
+        if len(self.workers) >= count and all(worker.group for worker in self.workers):
+            seconds = None  # what is due has to wait for one of them
         if not by_pipe:
             time.sleep(seconds or 0.0)
-        for pipe in wait(list(by_pipe), seconds or None) if by_pipe else ():
+        for pipe in wait(list(by_pipe), seconds) if by_pipe else ():
             worker = by_pipe[pipe]  # type: ignore[index]
             try:
                 message = worker.pipe.recv()
@@ -222,7 +224,7 @@ def run_groups(
     with _terminating(pool):
         while pool.queue.groups or any(worker.group for worker in pool.workers):
             pool.assign(count)
-            pool.listen()
+            pool.listen(count)
     return tuple(pool.outcomes[pair] for group in plan.groups for pair in group)
 
 

@@ -15,7 +15,7 @@ from a360.datasets.mirror import read_stored_manifest
 from a360.plan import History, build_protocols, make_plan
 from a360.records import Plan
 from a360.results.collect import Collected, collect_results
-from a360.results.commit import write_plan
+from a360.results.commit import require_conditional_put, write_plan
 from a360.results.places import REPORTS
 from a360.results.provenance import environment
 from a360.results.read import list_commits, read_failures
@@ -74,8 +74,14 @@ def open_suite_store(suite: Suite) -> Store:
 
 
 def store_plan(suite: Suite, plan: Plan) -> str:
-    """Stores the plan and returns its place."""
-    return write_plan(open_suite_store(suite), plan)
+    """Stores the plan and returns its place. Every sweep begins here, so the store is probed here.
+
+    Raises:
+        ConfigError: the store ignores conditional put, and the suite does not promise a single writer.
+    """
+    store = open_suite_store(suite)
+    require_conditional_put(store, single_writer=suite.store.single_writer)
+    return write_plan(store, plan)
 
 
 def collect_sweep(suite: Suite, plan: Plan) -> Collected:

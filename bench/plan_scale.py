@@ -78,7 +78,8 @@ def _write_suite(directory: Path, endpoint: str) -> Path:
         for data in row.data:
             name, folder = "/".join(data.split("/")[:2]), "/".join(data.split("/")[2:])
             files = {f"{folder}/x.parquet".lstrip("/"): MirrorFile(bytes=1, sha256=hash_value(data))}
-            repositories[name] = MirrorRepository(revision="r", files=files)
+            known = repositories[name].files if name in repositories else {}
+            repositories[name] = MirrorRepository(revision="r", files={**known, **files})
     (directory / "mirror").mkdir()
     manifest = MirrorManifest(stand_in=False, repositories=repositories)
     (directory / "mirror" / "manifest.json").write_text(canonical_json(manifest))

@@ -58,7 +58,6 @@ def discover_checkpoints(
 
     Raises:
         ConfigError: for a wrong naming, or a root without any checkpoint.
-        DataError: when two processes disagree on one fingerprint, or an inventory document is malformed.
     """
     scheme = NamingScheme(naming)
     folders, others = group_folders(source, source.list(""), scheme.matches)
@@ -68,13 +67,15 @@ def discover_checkpoints(
     by_name = {folder.name: folder for folder in folders}
     named = scheme.assign(by_name)
     chosen = {by_name[checkpoint.name].fingerprint for checkpoint in named if checkpoint.same_step_as is None}
+    inventories, damaged = _known_inventories(store, model, chosen)
     inspector = _Inspector(
         store=store,
         model=model,
         now=now,
         settle_seconds=naming.settle_seconds,
         folders=by_name,
-        inventories=_known_inventories(store, model, chosen),
+        inventories=inventories,
+        damaged=damaged,
     )
     inspected = _in_parallel(inspector.inspect, named, on_progress)
     quarantined = [
@@ -98,6 +99,7 @@ class _Inspector:
     settle_seconds: float
     folders: Mapping[str, Folder]
     inventories: Mapping[str, Inventory]
+    damaged: Mapping[str, DataError]
 
     def inspect(self, checkpoint: NamedCheckpoint) -> Checkpoint | Quarantine:
         """The checkpoint when its fingerprint is known or proven now; otherwise why not."""
@@ -109,13 +111,9 @@ class _Inspector:
         inventory = self.inventories.get(folder.fingerprint)
         if inventory is None:
             try:
-                inventory, hashes = self._prove(folder)
+                inventory = self._prove_and_record(folder)
             except DataError as error:
                 return _quarantine(checkpoint, folder.uri, error.message)
-            # From here on a DataError is about the store, not about this checkpoint.
-            if hashes:
-                record_full_hashes(self.store, self.model, hashes)
-            inventory = record_inventory(self.store, self.model, inventory)
         return Checkpoint(
             id=checkpoint.id,
             uri=folder.uri,
@@ -126,6 +124,14 @@ class _Inspector:
             fingerprint=inventory.fingerprint,
             files=inventory.files,
         )
+
+    def _prove_and_record(self, folder: Folder) -> Inventory:
+        if folder.fingerprint in self.damaged:
+            raise self.damaged[folder.fingerprint]
+        inventory, hashes = self._prove(folder)
+        if hashes:
+            record_full_hashes(self.store, self.model, hashes)
+        return record_inventory(self.store, self.model, inventory)
 
     def _prove(self, folder: Folder) -> tuple[Inventory, FullHashes | None]:
         check_settled(folder, self.now, self.settle_seconds)
@@ -171,15 +177,26 @@ class _Inspector:
         return hashes
 
 
-def _known_inventories(store: Store, model: str, present: set[str]) -> dict[str, Inventory]:
-    """The inventory documents of the fingerprints that are present.
+def _known_inventories(
+    store: Store, model: str, present: set[str]
+) -> tuple[dict[str, Inventory], dict[str, DataError]]:
+    """The inventory documents of the fingerprints that are present, and the faults of damaged ones.
 
     When one of them is new, all others of the model too: it may be an old checkpoint in a new place.
     """
     known = list_inventories(store, model)
     wanted = sorted(known if present - known else known & present)
-    documents = _in_parallel(partial(read_inventory, store, model), wanted)
-    return dict(zip(wanted, documents, strict=True))
+    documents = _in_parallel(partial(_read_or_fault, store, model), wanted)
+    found = dict(zip(wanted, documents, strict=True))
+    whole = {name: document for name, document in found.items() if isinstance(document, Inventory)}
+    return whole, {name: fault for name, fault in found.items() if isinstance(fault, DataError)}
+
+
+def _read_or_fault(store: Store, model: str, fingerprint: str) -> Inventory | DataError:
+    try:
+        return read_inventory(store, model, fingerprint)
+    except DataError as error:
+        return error
 
 
 def _in_parallel(

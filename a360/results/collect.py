@@ -33,11 +33,12 @@ class Collected:
 def collect_results(store: Store, plan: Plan, *, max_truncated: float = 1.0) -> Collected:
     """The committed results of a plan's cells and the state of each cell now.
 
+    A cell whose commit marker is damaged has failed; the others do not suffer from it.
     A cell whose result had more than ``max_truncated`` of its prompts cut is not applicable, and left out.
     Results of expected checkpoints that were deleted below the root stay, as cells that are done.
     """
     names = [_name(cell) for cell in plan.cells if cell.key]
-    found = read_results(store, plan.model, [*names, *_of_deleted(store, plan)])
+    found, damaged = read_results(store, plan.model, [*names, *_of_deleted(store, plan)])
     by_name = {_name(result): result for result in found}
     planned = set(names)
     deleted = _one_digest_each(plan, (by_name[name] for name in by_name.keys() - planned))
@@ -53,6 +54,8 @@ def collect_results(store: Store, plan: Plan, *, max_truncated: float = 1.0) -> 
         if result is not None:
             cell, counts = _done(cell, result, max_truncated)
             results += [_placed(result, places[result.checkpoint])] if counts else []
+        elif _name(cell) in damaged:
+            cell = cell.model_copy(update={"state": "failed", "reason": str(damaged[_name(cell)])})
         elif failure is not None:
             # What may succeed when tried again is planned again; anything else waits for somebody.
             state = "missing" if failure.exit_code == TransientError.exit_code else "failed"

@@ -5,6 +5,7 @@ attempt reads all of them and asks the model only for the rest. It knows nothing
 """
 
 import json
+import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from a360.errors import DataError
 from a360.results.places import journal_place, journal_prefix
 from a360.storage import Store
 
+_log = logging.getLogger(__name__)
 _SCHEMA = pa.schema(
     [
         ("request", pa.binary(16)),
@@ -74,15 +75,11 @@ class Journal:
         self._flushed_at = time.monotonic()
 
     def load(self) -> int:
-        """The number of answers that earlier attempts left.
-
-        Raises:
-            DataError: a journal file is not what a journal writes.
-        """
+        """The number of answers that earlier attempts left; a damaged file has none."""
         places = [entry.key for entry in self._store.list(journal_prefix(self._key))]
         with ThreadPoolExecutor(max_workers=16) as pool:
             for place, data in zip(places, pool.map(self._store.read, places), strict=True):
-                self._known.update(_parse(place, data))
+                self._known.update(_parse(place, data) or {})
         return len(self._known)
 
     def known(self, request: bytes, occurrence: int) -> Answer | None:
@@ -131,13 +128,12 @@ def _serialise(rows: Sequence[tuple[bytes, int, Answer]]) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _parse(place: str, data: bytes) -> dict[tuple[bytes, int], Answer]:
+def _parse(place: str, data: bytes) -> dict[tuple[bytes, int], Answer] | None:
     try:
         table = pq.read_table(pa.BufferReader(data), schema=_SCHEMA)
     except (pa.ArrowException, OSError, TypeError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"journal file is damaged: {place}: {error}", hint="Delete it: its requests are then asked again."
-        ) from None
+        _log.warning("journal file is damaged, its requests are asked again: %s: %s", place, error)
+        return None
     return {
         (row["request"], row["occurrence"]): Answer(
             _response(row["response"]), row["tokens"], row["truncated"]

@@ -1,14 +1,16 @@
 """Reads what was committed: names by LIST alone, documents in parallel, through the index where it helps."""
 
+import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import suppress
+from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from a360.errors import DataError, MissingError
+from a360.errors import A360Error, DataError, MissingError
 from a360.identity import canonical_json
 from a360.records import Failure, Plan, Result
 from a360.results.places import (
@@ -23,6 +25,7 @@ from a360.results.places import (
 )
 from a360.storage import Store
 
+_log = logging.getLogger(__name__)
 _THREADS = 16
 R = TypeVar("R", Plan, Result, Failure)
 
@@ -38,7 +41,7 @@ def list_commits(store: Store, model: str) -> dict[CommitName, str]:
 
 
 def read_failures(store: Store, model: str) -> dict[CommitName, Failure]:
-    """The newest failure of every pair that has one."""
+    """The newest failure of every pair that has one; a damaged one bars nothing."""
     newest: dict[CommitName, tuple[float, str]] = {}
     for entry in store.list(failures_prefix(model)):
         parsed = parse_failure(model, entry.key)
@@ -47,7 +50,13 @@ def read_failures(store: Store, model: str) -> dict[CommitName, Failure]:
     places = [place for _, place in newest.values()]
     with ThreadPoolExecutor(max_workers=_THREADS) as pool:
         documents = pool.map(store.read, places)
-    return {name: _parse(Failure, d, p) for name, d, p in zip(newest, documents, places, strict=True)}
+        failures = {}
+        for name, place, data in zip(newest, places, documents, strict=True):
+            try:
+                failures[name] = _parse(Failure, data, place)
+            except DataError as error:
+                _log.warning("%s", error.message)
+    return failures
 
 
 def read_plan(store: Store, plan_id: str) -> Plan:
@@ -66,10 +75,18 @@ def read_plan(store: Store, plan_id: str) -> Plan:
     return _parse(Plan, data, place)
 
 
-def read_results(store: Store, model: str, names: Iterable[CommitName]) -> tuple[Result, ...]:
-    """The results of the given names, in their order, without ``raw``; refreshes the index on the way.
+class Stored(NamedTuple):
+    """The results of some names, in their order, and what is wrong with the markers that are damaged."""
 
-    The index only saves reading: losing it, or two processes writing it at once, changes nothing.
+    results: tuple[Result, ...]
+    damaged: dict[CommitName, DataError]
+
+
+def read_results(store: Store, model: str, names: Iterable[CommitName]) -> Stored:
+    """The results of the given names, without ``raw``; refreshes the index on the way.
+
+    The index only saves reading: losing it, two processes writing it at once, or a store that may not be
+    written changes nothing.
     """
     commits = list_commits(store, model)
     wanted = [name for name in names if name in commits]
@@ -78,16 +95,23 @@ def read_results(store: Store, model: str, names: Iterable[CommitName]) -> tuple
     places = [commit_place(model, name) for name in stale]
     with ThreadPoolExecutor(max_workers=_THREADS) as pool:
         documents = list(pool.map(store.read, places))
+    damaged = {}
     for name, place, data in zip(stale, places, documents, strict=True):
-        result = _parse(Result, data, place).model_copy(update={"raw": {}})
-        indexed[place, commits[name]] = canonical_json(result)
-    if stale:
+        try:
+            result = _parse(Result, data, place).model_copy(update={"raw": {}})
+            indexed[place, commits[name]] = canonical_json(result)
+        except DataError as error:
+            damaged[name] = error
+    if len(stale) > len(damaged):
         live = {(commit_place(model, name), version) for name, version in commits.items()}
-        _write_index(store, model, {key: text for key, text in indexed.items() if key in live})
-    return tuple(
+        with suppress(A360Error):
+            _write_index(store, model, {key: text for key, text in indexed.items() if key in live})
+    results = (
         _parse(Result, indexed[commit_place(model, name), commits[name]].encode(), str(name))
         for name in wanted
+        if name not in damaged
     )
+    return Stored(tuple(results), damaged)
 
 
 _INDEX_SCHEMA = pa.schema(

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from a360.benchmarks import CATALOGUE
+from a360.benchmarks.averages import averages_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
@@ -54,7 +55,9 @@ def page(directory: Path) -> dict[str, Any]:
 
 def test_every_checkpoint_has_a_value_of_every_benchmark(page: dict[str, Any]) -> None:
     assert page["coverage"]["rows"] == {benchmark: "d" * CHECKPOINTS for benchmark in BENCHMARKS}
-    assert {curve["id"] for curve in page["curves"]} == BENCHMARKS
+    averages = {average.id for average in averages_of(BENCHMARKS)}
+    assert averages == {"demo-average-language"}
+    assert {curve["id"] for curve in page["curves"]} == BENCHMARKS | averages
     assert [None for curve in page["curves"] if None in curve["values"]] == []
 
 

@@ -323,6 +323,8 @@ def test_a_store_without_conditional_put_needs_a_single_writer(
         assert refused.returncode == 2, refused.stderr
         assert "store ignores conditional put" in refused.stderr
         assert "single_writer" in refused.stderr
+        assert a360("plan", suite).returncode == 2
+        assert not list(open_store(f"s3://{bucket}/results", moto.settings).list("v1/plans/"))
         allowed = write_suite(
             tmp_path, mirror_dir, checkpoints_dir, ["demo-boolq"], store={**store, "single_writer": True}
         )

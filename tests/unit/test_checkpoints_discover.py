@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import re
+import shutil
 import struct
 import threading
 import time
@@ -290,7 +292,7 @@ def test_two_discoveries_at_once_agree(bench: Bench) -> None:
     assert len(bench.inventory_documents()) == 4
 
 
-def test_a_loser_that_disagrees_on_the_digest_is_an_error(bench: Bench) -> None:
+def test_a_loser_that_disagrees_on_the_digest_quarantines_the_checkpoint(bench: Bench) -> None:
     class Slow(CountingStore):
         """Another process writes its document between the listing and ours."""
 
@@ -301,8 +303,9 @@ def test_a_loser_that_disagrees_on_the_digest_is_an_error(bench: Bench) -> None:
 
     bench.add("ckpt_0", seed=0)
     bench.store = Slow(bench.store.inner)
-    with pytest.raises(DataError, match=r"two processes disagree on one checkpoint: .* has digest ffff"):
-        bench.discover()
+    found = bench.discover()
+    assert found.checkpoints == ()
+    assert re.match("two processes disagree on one checkpoint: .* has digest ffff", reasons(found)["ckpt_000"])
 
 
 # --- a new fingerprint with an old digest -------------------------------------------------------------
@@ -412,6 +415,21 @@ def test_a_malformed_inventory_document_is_named(bench: Bench, text: bytes, comp
     with pytest.raises(DataError, match=complaint) as caught:
         read_inventory(bench.store, "amber", "0" * 16)
     assert inventory_place("amber", "0" * 16) in caught.value.message
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_damaged_inventory_document_stops_its_own_checkpoint_alone(bench: Bench, moved: bool) -> None:
+    for step in (0, 1, 2):
+        bench.add(f"ckpt_{step}", seed=step)
+    fingerprint = bench.discover().checkpoints[1].fingerprint
+    place = inventory_place("amber", fingerprint)
+    bench.store.write(place, b"{")
+    bench.add("ckpt_3", seed=3)  # a new fingerprint: every document of the model is read
+    if moved:
+        shutil.rmtree(bench.root / "ckpt_1")
+    found = bench.discover()
+    assert [c.id for c in found.checkpoints] == ["ckpt_000", "ckpt_002", "ckpt_003"]
+    assert (place in reasons(found)["ckpt_001"]) is not moved
 
 
 def test_places_are_those_of_the_design() -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from a360.errors import DataError
 from a360.results.journal import Answer, Journal, request_hash
 from a360.results.places import journal_prefix
 from a360.storage import open_store
@@ -112,11 +111,17 @@ def test_requests_differ_by_kind_and_every_argument() -> None:
     assert reordered in hashes
 
 
-def test_a_damaged_journal_file_is_named(tmp_path: Path) -> None:
-    first = journal(tmp_path, "one")
-    first.add(b"r" * 16, ANSWERS["text"])
-    first.flush()
+def test_the_requests_of_a_damaged_journal_file_are_asked_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for attempt, request in (("one", b"r" * 16), ("two", b"s" * 16)):
+        written = journal(tmp_path, attempt)
+        written.add(request, ANSWERS["text"])
+        written.flush()
     place = tmp_path / journal_prefix("0123456789abcdef") / "one" / "000000.parquet"
     place.write_bytes(place.read_bytes()[:-7])
-    with pytest.raises(DataError, match=r"journal file is damaged: .*one/000000\.parquet"):
-        journal(tmp_path, "two").load()
+    third = journal(tmp_path, "three")
+    assert third.load() == 1
+    assert third.known(b"r" * 16, 0) is None
+    assert third.known(b"s" * 16, 0) == ANSWERS["text"]
+    assert "one/000000.parquet" in caplog.text

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from a360.errors import DataError
+from a360.errors import ConfigError, DataError
 from a360.plan import History, make_plan
 from a360.records import Failure, Plan, Quarantine
 from a360.results.collect import DELETED, collect_results
@@ -205,15 +205,38 @@ def test_the_index_does_not_keep_a_deleted_commit(store: Store, plan: Plan) -> N
     names = [commit(store, plan, index) for index in range(2)]
     read_results(store, "m", names)
     store.delete(commit_place("m", names[0]))
-    assert [r.checkpoint for r in read_results(store, "m", names)] == ["step_0"]
+    assert [r.checkpoint for r in read_results(store, "m", names).results] == ["step_0"]
     assert list(list_commits(store, "m")) == [names[1]]
 
 
-def test_a_damaged_commit_is_named(store: Store, plan: Plan) -> None:
-    name = commit(store, plan, 0)
-    store.write(commit_place("m", name), b'{"schema_name": "a360.result/1"}')
-    with pytest.raises(DataError, match=f"document is damaged: {commit_place('m', name)}: expected a Result"):
-        read_results(store, "m", [name])
+def test_a_damaged_commit_is_a_failed_cell_and_stops_nobody(store: Store, plan: Plan) -> None:
+    damaged, *others = [commit(store, plan, index) for index in range(4)]
+    store.write(commit_place("m", damaged), b'{"schema_name": "a360.result/1"}')
+    for _ in range(2):  # without the index, then with it
+        collected = collect_results(store, plan)
+        assert [cell.state for cell in collected.coverage] == ["failed", "done", "done", "done"]
+        assert len(collected.results) == len(others)
+        reason = collected.coverage[0].reason or ""
+        assert f"document is damaged: {commit_place('m', damaged)}: expected a Result" in reason
+        assert "Delete it" in reason
+
+
+def test_a_store_that_may_not_be_written_is_read_all_the_same(
+    store: Store, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(key: str, data: bytes) -> None:
+        raise ConfigError("access denied")
+
+    commit(store, plan, 0)
+    monkeypatch.setattr(store, "write", refuse)
+    assert len(collect_results(store, plan).results) == 1
+
+
+def test_a_damaged_failure_bars_nothing(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    place = failure_place("m", CommitName("demo-boolq", "step_1", "k" * 16), "a")
+    store.write(place, b"{")
+    assert read_failures(store, "m") == {}
+    assert place in caplog.text
 
 
 def test_the_newest_failure_of_a_pair_counts(store: Store) -> None:

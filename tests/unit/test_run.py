@@ -164,3 +164,18 @@ def test_a_run_that_is_ended_takes_its_busy_workers_along(tmp_path: Path, end: s
 
 def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.timeout(60)
+def test_a_group_that_becomes_due_between_two_looks_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, calls = a360.run._Queue.take, iter(range(100))
+
+    def blink(queue: a360.run._Queue) -> a360.run._Group | None:
+        return None if next(calls) == 2 else take(queue)
+
+    monkeypatch.setattr(a360.run._Queue, "take", blink)
+    monkeypatch.setattr(a360.run, "_RETRY_SECONDS", 0.0)
+    outcomes = run(tmp_path, [PASSING], workers=1)
+    assert {outcome.state for outcome in outcomes.values()} == {"committed"}

@@ -105,6 +105,8 @@ def print_gaps(collected: Collected, title: str = "not done") -> None:
     print_table(["state", "checkpoints", "benchmarks", "why"], rows)
     if any(gap.state == "quarantined" for gap in gaps):
         note("hint: still uploading? Every plan looks again; otherwise upload the named file anew.")
+    if any(gap.state == "failed" for gap in gaps):
+        note("hint: what failed is tried again in another environment, or by a360 run SUITE --retry-failed")
 
 
 def at_planning(plan: Plan) -> Collected:

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from lm_eval.api.instance import Instance
@@ -30,6 +31,8 @@ _OLD_BUFFERS = re.compile(r"(rotary_emb\.inv_freq|(attn|attention)\.(masked_)?bi
 
 class MeasuringHFLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
     """HFLM that remembers how long each request was and whether its left side was cut."""
+
+    _model: Any  # transformers' class for the architecture; HFLM sets it
 
     def __init__(self, **arguments: object) -> None:
         super().__init__(**arguments)

@@ -26,8 +26,8 @@ def reported_packages() -> dict[str, str]:
 
 @cache
 def environment() -> str:
-    """The image digest, or a hash of the package set outside a container."""
-    return os.environ.get("A360_IMAGE_DIGEST") or f"packages-{hash_value(packages())}"
+    """The image digest; outside a container a hash of the package set and of a360's own revision."""
+    return os.environ.get("A360_IMAGE_DIGEST") or f"packages-{hash_value([packages(), git_sha()])}"
 
 
 @cache

@@ -146,12 +146,17 @@ def _walk(folder: Path, key: str, prefix: str) -> Iterator[Entry]:
     found = [(f"{name}/" if entry.is_dir() else name, entry) for name, entry in children]
     for name, entry in sorted(found, key=lambda pair: pair[0]):
         if name.endswith("/"):
-            if name.startswith(prefix) or prefix.startswith(name):
+            if (name.startswith(prefix) or prefix.startswith(name)) and not _leads_back(entry, folder):
                 yield from _walk(Path(entry.path), name[:-1], prefix)
         elif name.startswith(prefix) and not entry.name.startswith(TEMP_PREFIX):
             with suppress(FileNotFoundError):
                 status = entry.stat()
                 yield Entry(name, status.st_size, f"{status.st_mtime_ns}-{status.st_ino}", status.st_mtime)
+
+
+def _leads_back(entry: "os.DirEntry[str]", folder: Path) -> bool:
+    """Whether a link in ``folder`` leads to the folder or to one above it: the walk would never end."""
+    return entry.is_symlink() and folder.resolve().is_relative_to(Path(entry.path).resolve())
 
 
 def _write_temporary(path: Path, data: bytes) -> Path:

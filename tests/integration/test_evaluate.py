@@ -5,6 +5,7 @@ Every process is a real one, started as a user or a pod starts it.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -379,3 +380,21 @@ def test_the_second_checkpoint_of_a_process_gets_the_same_prompts(
     for benchmark in ("demo-arc-challenge-25shot", "demo-boolq"):
         assert hashes["step_1", benchmark] == hashes["step_2", benchmark]
         assert len(set(hashes["step_1", benchmark])) == 24
+
+
+def test_a_task_that_is_not_the_locked_one_is_refused_and_the_others_go_on(
+    tmp_path: Path, mirror_dir: Path, checkpoints_dir: Path
+) -> None:
+    forged = tmp_path / "forged"
+    shutil.copytree(ROOT / "a360", forged / "a360", ignore=shutil.ignore_patterns("__pycache__"))
+    lock = forged / "a360" / "benchmarks" / "lock.json"
+    document = json.loads(lock.read_text())
+    document["tasks"]["boolq"] = "0" * 16
+    lock.write_text(json.dumps(document))
+    suite = write_suite(tmp_path, mirror_dir, checkpoints_dir, ["demo-boolq", "demo-copa"])
+    done = a360("run", suite, PYTHONPATH=str(forged))
+    assert done.returncode == 2, done.stderr
+    assert committed(tmp_path) == ["step_1/demo-copa", "step_2/demo-copa"]
+    failure = failures(tmp_path)["step_1/demo-boolq"]
+    assert failure.exit_code == 2
+    assert "0" * 16 in failure.error

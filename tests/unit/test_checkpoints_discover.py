@@ -305,7 +305,9 @@ def test_a_loser_that_disagrees_on_the_digest_quarantines_the_checkpoint(bench: 
     bench.store = Slow(bench.store.inner)
     found = bench.discover()
     assert found.checkpoints == ()
-    assert re.match("two processes disagree on one checkpoint: .* has digest ffff", reasons(found)["ckpt_000"])
+    assert re.match(
+        "two processes disagree on one checkpoint: .* has digest ffff", reasons(found)["ckpt_000"]
+    )
 
 
 # --- a new fingerprint with an old digest -------------------------------------------------------------

@@ -1,3 +1,4 @@
+import io
 import json
 import re
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from rich.console import Console
 
 import a360.cli
 import a360.cli.suites
@@ -274,6 +276,23 @@ def test_a_log_gets_one_line_per_pair_that_ended(capsys: pytest.CaptureFixture[s
     assert len(said) == 3
     assert re.fullmatch(r"\[1/2\] committed: c/boolq \(0:00 left\)", said[0])
     assert said[1:] == ["[2/2] failed: c/wikitext", "  DataError: torn"]
+
+
+def test_a_terminal_gets_a_bar_for_all_pairs_with_the_time_that_is_left_and_one_per_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=100)
+    monkeypatch.setattr("a360.cli.progress.notes", console)
+    with watch_pairs(["c/boolq", "c/copa", "d/boolq"], workers=2) as show:
+        show(Event("committed", "c/boolq"))
+        show(Event("evaluating", "c/copa", 5, 10))
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
+    assert "1/3 pairs" in text
+    assert re.search(r"pairs .* 50%", text), "BoolQ costs 540, COPA 4: one and a half of 1,084"
+    assert re.search(r"% (--:--|\d+:\d\d)", text)
+    assert re.search(r"c/copa .* 5/10", text)
+    assert "waiting" in text
 
 
 def test_a_pair_that_is_tried_again_counts_once(capsys: pytest.CaptureFixture[str]) -> None:

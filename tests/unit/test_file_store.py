@@ -163,6 +163,14 @@ def test_links_are_followed_and_broken_ones_left_out(store: FileStore, tmp_path:
     assert not (tmp_path / "target/ckpt/model.safetensors").is_symlink()
 
 
+def test_a_link_that_leads_back_is_not_followed_for_ever(store: FileStore) -> None:
+    store.write("ckpt/sub/config.json", b"{}")
+    (store.root / "ckpt" / "itself").symlink_to(".")
+    (store.root / "ckpt" / "sub" / "above").symlink_to("..")
+    (store.root / "other").symlink_to("ckpt/sub")
+    assert [entry.key for entry in store.list()] == ["ckpt/sub/config.json", "other/config.json"]
+
+
 def test_a_reader_sees_the_old_or_the_new_object_and_a_kill_leaves_one_of_them(store: FileStore) -> None:
     bodies = {bytes([number]) * 3_000_000 for number in (1, 2)}
     store.write("key", next(iter(bodies)))

@@ -14,6 +14,7 @@ from a360.records import Direction, Metric
 
 Sample = Mapping[str, object]
 
+TOO_LARGE = "exceeds the largest float"
 _LOWER = ("perplexity", "bits_per_byte", "brier", "ter")
 
 
@@ -88,6 +89,8 @@ def _documents(samples: Sequence[Sample]) -> dict[str, int]:
 def _finite(value: object) -> tuple[float | None, str | None]:
     if isinstance(value, int | float) or hasattr(value, "__float__"):
         number = float(value)  # numpy scalars occur
+        if number == math.inf:
+            return None, TOO_LARGE
         return (number, None) if math.isfinite(number) else (None, f"the harness reports {number}")
     return None, f"the harness reports {value!r}"
 
@@ -110,20 +113,41 @@ def macro_mean(benchmark: Benchmark, subset: str | None, parts: Sequence[Metric]
     missing = [part.task for part in parts if part.value is None]
     values = [part.value for part in parts if part.value is not None]
     errors = [part.stderr for part in parts if part.stderr is not None]
+    value = None if missing else mean(values)
+    reason = f"no value for {', '.join(missing)}" if missing else TOO_LARGE if value is None else None
     return Metric(
         metric=parts[0].metric,
         filter=parts[0].filter,
         task=benchmark.task,
         subset=subset,
         aggregation="macro",
-        value=None if missing else math.fsum(values) / len(values),
-        stderr=math.sqrt(math.fsum(e * e for e in errors)) / len(parts)
-        if len(errors) == len(parts)
-        else None,
+        value=value,
+        stderr=finite(math.hypot(*errors) / len(parts)) if len(errors) == len(parts) else None,
         n=sum(part.n for part in parts),
         direction=parts[0].direction,
-        reason=f"no value for {', '.join(missing)}" if missing else None,
+        reason=reason,
     )
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """The arithmetic mean; None where the sum exceeds the largest float."""
+    try:
+        return math.fsum(values) / len(values)
+    except OverflowError:
+        return None
+
+
+def exp(exponent: float) -> float | None:
+    """The exponential; None beyond the largest float: a page-long word may have such a perplexity."""
+    try:
+        return math.exp(exponent)
+    except OverflowError:
+        return None
+
+
+def finite(value: float) -> float | None:
+    """The number, None for infinity."""
+    return value if math.isfinite(value) else None
 
 
 def _pooled(benchmark: Benchmark, samples: Mapping[str, Sequence[Sample]]) -> list[Metric]:
@@ -139,16 +163,18 @@ def _pooled(benchmark: Benchmark, samples: Mapping[str, Sequence[Sample]]) -> li
         pairs = [pair for document in documents if isinstance(pair := document[metric], list | tuple)]
         loglikelihood, weight = math.fsum(p[0] for p in pairs), math.fsum(p[1] for p in pairs)
         rate = -loglikelihood / weight
+        value = rate / math.log(2) if metric == "bits_per_byte" else exp(rate)
         records.append(
             Metric(
                 metric=metric,
                 filter="none",
                 task=benchmark.task,
                 aggregation="micro",
-                value=rate / math.log(2) if metric == "bits_per_byte" else math.exp(rate),
+                value=value,
                 stderr=None,
                 n=len(pairs),
                 direction="lower",
+                reason=TOO_LARGE if value is None else None,
             )
         )
     return records

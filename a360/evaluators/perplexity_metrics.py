@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from a360.benchmarks import Benchmark, GroupSubset
 from a360.evaluators.items import item_table
-from a360.evaluators.metrics import macro_mean, mark_headline
+from a360.evaluators.metrics import TOO_LARGE, exp, finite, macro_mean, mark_headline, mean
 from a360.records import Aggregation, Metric
 
 
@@ -37,7 +37,7 @@ class Scored(NamedTuple):
     @property
     def perplexity(self) -> float | None:
         """exp(-ll / tokens); None beyond the largest float."""
-        return _exp(-self.loglikelihood / self.tokens)
+        return exp(-self.loglikelihood / self.tokens)
 
 
 class Sizes(NamedTuple):
@@ -56,7 +56,6 @@ WEIGHTS: dict[str, Callable[[Scored], int]] = {
 }
 """Pooled metric -> what a log-likelihood is divided by."""
 DOCUMENT = "document_perplexity"
-TOO_LARGE = "exceeds the largest float"
 
 
 def measure_text(text: str) -> Sizes:
@@ -123,7 +122,7 @@ def _records(task: str, documents: Sequence[Scored], aggregation: Aggregation) -
     records = []
     for metric, weight in WEIGHTS.items():
         rate = -total / sum(weight(document) for document in documents)
-        value = rate / math.log(2) if metric == "bits_per_byte" else _exp(rate)
+        value = rate / math.log(2) if metric == "bits_per_byte" else exp(rate)
         records.append(_record(metric, task, aggregation, value, len(documents)))
     return [*records, _document_mean(task, documents, aggregation)]
 
@@ -146,12 +145,12 @@ def _document_mean(task: str, documents: Sequence[Scored], aggregation: Aggregat
     """Mean and its standard error: sample standard deviation / sqrt(n), none for one document."""
     values = [value for document in documents if (value := document.perplexity) is not None]
     n = len(documents)
-    if len(values) < n:
-        return _record(DOCUMENT, task, aggregation, None, n)
-    mean = math.fsum(values) / n
-    squares = math.fsum((value - mean) ** 2 for value in values)
-    stderr = math.sqrt(squares / (n - 1) / n) if n > 1 else None
-    return _record(DOCUMENT, task, aggregation, mean, n).model_copy(update={"stderr": stderr})
+    value = mean(values) if len(values) == n else None
+    record = _record(DOCUMENT, task, aggregation, value, n)
+    if value is None or n == 1:
+        return record
+    deviation = math.hypot(*(each - value for each in values))  # squares would exceed the largest float
+    return record.model_copy(update={"stderr": finite(deviation / math.sqrt((n - 1) * n))})
 
 
 def _average(
@@ -171,11 +170,3 @@ def _average(
     pooled = _document_mean(benchmark.task, documents, "micro").model_copy(update={"subset": subset.label})
     means = [record for name in subset.groups for record in parts[name] if record.metric == DOCUMENT]
     return [pooled, macro_mean(benchmark, subset.label, means)]
-
-
-def _exp(exponent: float) -> float | None:
-    """The exponential; None beyond the largest float: a page-long word may have such a perplexity."""
-    try:
-        return math.exp(exponent)
-    except OverflowError:
-        return None

@@ -111,3 +111,20 @@ def test_pooled_perplexity_weighs_by_length_as_the_closed_form_says() -> None:
     assert pooled["bits_per_byte"].value == pytest.approx(0.4 / math.log(2))
     assert pooled["bits_per_byte"].headline
     assert pooled["bits_per_byte"].n == 2
+
+
+def test_perplexities_beyond_the_largest_float_are_null_with_a_reason() -> None:
+    """The harness evaluator makes lm-eval's own infinite; the pooled one is computed here."""
+    text = {"filter": "none", "doc_id": 0, "word_perplexity": (-9000.0, 1), "byte_perplexity": (-9000.0, 1),
+            "bits_per_byte": (-9000.0, 1)}  # fmt: skip
+    made = HarnessResults(
+        results={"x": {"word_perplexity,none": math.inf}},
+        groups={},
+        higher_is_better={},
+        samples={"x": [text]},
+    )
+    records = metric_records(POOLED, made)
+    words = [(record.value, record.reason) for record in records if record.metric == "word_perplexity"]
+    assert words == [(None, "exceeds the largest float")] * 2
+    [headline] = [record for record in records if record.headline]
+    assert headline.value == pytest.approx(9000 / math.log(2))

@@ -109,6 +109,35 @@ def test_a_number_beyond_the_largest_float_is_null_with_a_reason() -> None:
     assert find(huge, "document_perplexity", "t", "micro").value is None
 
 
+def test_a_sum_beyond_the_largest_float_makes_its_mean_null_and_leaves_the_finite_metrics() -> None:
+    """What a diverged checkpoint gives: every document has a number, their mean or its deviation has none."""
+    diverged = [scored("a", -709.0, 1), scored("a", -709.5, 1), scored("b", -1.0, 1)]
+    records = perplexity_records(DIVIDED, diverged)
+    assert [scored.perplexity is not None for scored in diverged] == [True, True, True]
+    mean = find(records, "document_perplexity", "a", "item")
+    assert (mean.value, mean.stderr, mean.reason) == (None, None, "exceeds the largest float")
+    assert find(records, "document_perplexity", "t", "macro").reason == "no value for a"
+    finite = [record for record in records if record.metric in ("bits_per_byte", "token_perplexity")]
+    assert [record.value for record in finite if record.value is None] == []
+    assert find(records, "bits_per_byte", "t", "micro").headline
+
+
+def test_a_macro_mean_beyond_the_largest_float_is_null_with_a_reason() -> None:
+    records = perplexity_records(DIVIDED, [scored("a", -709.5, 1), scored("b", -709.5, 1)])
+    assert find(records, "token_perplexity", "a", "item").value == pytest.approx(math.exp(709.5))
+    macro = find(records, "token_perplexity", "t", "macro")
+    assert (macro.value, macro.reason) == (None, "exceeds the largest float")
+
+
+def test_squares_beyond_the_largest_float_do_not_cost_the_mean_and_its_standard_error() -> None:
+    record = find(
+        perplexity_records(WHOLE, [scored("t", -700.0, 1), scored("t", -1.0, 1)]),
+        "document_perplexity", "t", "micro",
+    )  # fmt: skip
+    assert record.value == pytest.approx(math.exp(700) / 2)
+    assert record.stderr == pytest.approx(math.exp(700) / 2)
+
+
 def test_one_document_has_no_standard_error() -> None:
     record = find(perplexity_records(WHOLE, DOCUMENTS[:1]), "document_perplexity", "t", "micro")
     assert record.value == pytest.approx(math.exp(2))

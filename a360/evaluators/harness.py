@@ -9,11 +9,11 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import pyarrow as pa
 import torch
-from jinja2 import UndefinedError
 from lm_eval.api.model import CacheHook
 from lm_eval.evaluator import evaluate
 from pydantic import JsonValue
@@ -23,13 +23,10 @@ from a360.errors import ConfigError, DataError
 from a360.evaluators.items import item_table
 from a360.evaluators.journaled_lm import JournaledLM, MeasuringHFLM
 from a360.evaluators.metrics import HarnessResults, metric_records
-from a360.evaluators.rows import verify_rows
+from a360.evaluators.rows import UNFIT
 from a360.evaluators.tasks import LoadedTasks, load_tasks, verify_lock
 from a360.records import Metric, Protocol
 from a360.results.journal import Journal
-
-_UNFIT = (KeyError, IndexError, TypeError, AttributeError, ValueError, UndefinedError)
-"""What lm-eval raises when a row is not what its task expects."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +85,12 @@ def load_model(
             add_bos_token=protocol.add_bos_token,
             trust_remote_code=False,
         )
+    except UnpicklingError:
+        raise DataError(
+            f"checkpoint cannot be loaded: {model_dir.name}: its pickled weights are damaged or hold "
+            "more than tensors, which loading would execute",
+            hint="Where the checkpoint was made, save its weights as safetensors.",
+        ) from None
     except (ValueError, RuntimeError, KeyError, OSError) as error:
         if _is_devices_fault(error):
             raise
@@ -141,12 +144,12 @@ def evaluate_benchmark(
     tasks = _load(benchmark)
     verify_lock(benchmark, tasks, protocol.task_hash)
     _verify_shots(benchmark, tasks)
-    verify_rows(benchmark, tasks)
+    _verify_room(benchmark, tasks, model)
     lm = JournaledLM(model, journal, on_progress)
     try:
         _set_seeds_and_shots(tasks, protocol)
         results = evaluate(lm, {"tasks": tasks.leaves, "groups": tasks.groups}, limit=protocol.limit)
-    except _UNFIT as error:
+    except UNFIT as error:
         raise _unfit_rows(benchmark, error) from error
     finally:
         model.set_cache_hook(CacheHook(None))  # else a cycle of references keeps the weights
@@ -155,7 +158,7 @@ def evaluate_benchmark(
     return Outcome(
         metrics=metric_records(benchmark, results),
         items=item_table(results["samples"]),
-        raw=_raw(results),
+        raw={**_raw(results), "prefix": prefix_token(model)},
         prompts=lm.prompts,
         truncated_prompts=lm.truncated,
         tokens_scored=lm.tokens_scored,
@@ -183,7 +186,7 @@ def _set_seeds_and_shots(tasks: LoadedTasks, protocol: Protocol) -> None:
 def _load(benchmark: Benchmark) -> LoadedTasks:
     try:
         return load_tasks(benchmark)
-    except (*_UNFIT, FileNotFoundError, ConnectionError, RuntimeError) as error:
+    except (*UNFIT, FileNotFoundError, ConnectionError, RuntimeError) as error:
         raise _unfit_rows(benchmark, error) from error
 
 
@@ -195,6 +198,25 @@ def _verify_shots(benchmark: Benchmark, tasks: LoadedTasks) -> None:
             f"benchmark {benchmark.id} asks for {benchmark.shots} shots: "
             f"task {pinned[0]} pins 0 and lm-eval would ignore it"
         )
+
+
+def _verify_room(benchmark: Benchmark, tasks: LoadedTasks, model: MeasuringHFLM) -> None:
+    """lm-eval keeps room for the longest answer and has to put something of the prompt before it."""
+    for name, task in tasks.leaves.items():
+        if task.OUTPUT_TYPE == "generate_until":
+            wanted = task.get_config("generation_kwargs").get("max_gen_toks", model.max_gen_toks)
+            if wanted >= model.max_length:
+                raise DataError(
+                    f"no room for a prompt: benchmark {benchmark.id}, task {name}: found {model.max_length} "
+                    f"positions, expected more than the {wanted} tokens of an answer",
+                    hint="Raise model.max_length where the model allows it, or leave the benchmark out.",
+                )
+
+
+def prefix_token(model: MeasuringHFLM) -> dict[str, JsonValue]:
+    """The token before what has no context: BOS, or EOS where the tokenizer has none."""
+    token = model.prefix_token_id
+    return {"token": "bos" if token == model.tokenizer.bos_token_id else "eos", "id": token}
 
 
 def _unfit_rows(benchmark: Benchmark, error: Exception) -> DataError:

@@ -32,7 +32,7 @@ _OLD_BUFFERS = re.compile(r"(rotary_emb\.inv_freq|(attn|attention)\.(masked_)?bi
 class MeasuringHFLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
     """HFLM that remembers how long each request was and whether its left side was cut."""
 
-    _model: Any  # transformers' class for the architecture; HFLM sets it
+    _model: Any  # HFLM's; while it is made, the model and what was loaded
 
     def __init__(self, **arguments: object) -> None:
         super().__init__(**arguments)
@@ -49,15 +49,25 @@ class MeasuringHFLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
         self._model, loaded = self._model
         refuse_other_weights(Path(str(options["pretrained"])).name, loaded)
 
+    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[Response]:
+        """(log-likelihood, is greedy) of every request, in order.
+
+        Raises:
+            DataError: a continuation has no token. HFLM looks at the first one where there is no context.
+        """
+        for context, continuation in (request.args for request in requests):
+            if not context and not self.tok_encode(continuation, add_special_tokens=False):
+                raise _empty_continuation(context)
+        answers: list[Response] = super().loglikelihood(requests, disable_tqdm=disable_tqdm)
+        return answers
+
     def _loglikelihood_tokens(
         self, requests: Sequence[tuple[tuple[str, str] | None, list[int], list[int]]], **options: object
     ) -> list[tuple[float, bool]]:
         for texts, context, continuation in requests:
             if texts is not None:
                 if not continuation:
-                    raise DataError(
-                        f"continuation is empty: after {texts[0][-60:]!r}, expected at least one token"
-                    )
+                    raise _empty_continuation(texts[0])
                 length = len(context) + len(continuation)
                 cut = length > self.max_length + 1
                 self.measured[tuple(texts)] = (min(length, self.max_length + 1), cut)
@@ -110,6 +120,10 @@ class MeasuringHFLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
             strings, left_truncate_len=left_truncate_len, **options
         )
         return encoded
+
+
+def _empty_continuation(context: str) -> DataError:
+    return DataError(f"continuation is empty: after {context[-60:]!r}, expected at least one token")
 
 
 def refuse_other_weights(name: str, loaded: Mapping[str, Collection[object]]) -> None:

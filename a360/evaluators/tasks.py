@@ -1,21 +1,30 @@
 """lm-eval's tasks of a benchmark, and the hash of everything in them that determines numbers."""
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property, lru_cache, partial
 from importlib import resources
 from pathlib import Path
+from typing import cast
 
 import lm_eval.tasks
+import lm_eval.utils
 from lm_eval.api.group import Group
-from lm_eval.api.task import Task
+from lm_eval.api.metrics import weighted_perplexity
+from lm_eval.api.task import ConfigurableTask, Task
 from lm_eval.tasks import TaskManager
 
 from a360.benchmarks import Benchmark
 from a360.errors import ConfigError
+from a360.evaluators.rows import verify_answers, verify_rows
+from a360.evaluators.unreadable import UNREADABLE, unreadable
 from a360.identity import hash_value
+
+lm_eval.utils.env.from_string = lru_cache(maxsize=None)(lm_eval.utils.env.from_string)
+"""lm-eval compiles a template anew for every row, a hundred times as long as it takes to fill it in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +40,45 @@ class LoadedTasks:
         return task_hash(self.leaves.values())
 
 
+class VerifiedTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval is untyped
+    """lm-eval's task that looks at its rows once they are loaded, before lm-eval trips over the first."""
+
+    prompt = None  # what lm-eval sets later
+
+    def __init__(self, config: dict[str, object]) -> None:
+        own = {"class", "benchmark"}
+        self._benchmark = cast(Benchmark, config["benchmark"])
+        super().__init__(config={name: value for name, value in config.items() if name not in own})
+        verify_answers(self._benchmark, self)
+        self.aggregation().update(
+            {
+                name: _bounded
+                for name, aggregate in self.aggregation().items()
+                if aggregate is weighted_perplexity
+            }
+        )
+
+    def download(self, dataset_kwargs: dict[str, object] | None = None, **kwargs: object) -> None:
+        """Loads the rows.
+
+        Raises:
+            DataError: they cannot be loaded, or do not fit the task.
+        """
+        try:
+            super().download(dataset_kwargs, **kwargs)
+        except UNREADABLE as error:
+            raise unreadable(self._benchmark, self, error) from error
+        verify_rows(self._benchmark, self)
+
+
+def _bounded(items: list[tuple[float, float]]) -> float:
+    """lm-eval's perplexity of (log-likelihood, weight); infinite where it exceeds the largest float."""
+    try:
+        return float(weighted_perplexity(items))
+    except OverflowError:
+        return math.inf
+
+
 @cache
 def _task_manager(folder: str | None) -> TaskManager:
     """The tasks of one folder and a360's own. All of lm-eval's 14,000 files would cost every pod seconds."""
@@ -44,8 +92,14 @@ def load_tasks(benchmark: Benchmark) -> LoadedTasks:
     """The tasks of a benchmark, with their data loaded from the working directory, once per process.
 
     Keyed by benchmark, not by task: lm-eval writes the number of shots into the task.
+
+    Raises:
+        DataError: the data cannot be loaded, or a row does not fit its task.
     """
-    loaded = _task_manager(benchmark.folder).load([benchmark.task])
+    manager = _task_manager(benchmark.folder)
+    own = {"class": VerifiedTask, "benchmark": benchmark}
+    built = manager._factory.build(manager._index[benchmark.task], overrides=own, registry=manager._index)
+    loaded = manager.load([built])
     return LoadedTasks(leaves=loaded["tasks"], groups=loaded["groups"])
 
 

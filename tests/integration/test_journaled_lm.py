@@ -119,10 +119,11 @@ def test_nan_log_likelihoods_are_refused_by_name(checkpoint_dir: Path, tmp_path:
     assert journal(tmp_path, "two").load() == 0
 
 
-def test_an_empty_continuation_is_refused(checkpoint_dir: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("context", ["context", ""])
+def test_an_empty_continuation_is_refused(context: str, checkpoint_dir: Path, tmp_path: Path) -> None:
     lm = JournaledLM(load(checkpoint_dir), journal(tmp_path), lambda done, total: None)
-    with pytest.raises(DataError, match="continuation is empty"):
-        lm.loglikelihood(requests("loglikelihood", [("context", "")]))
+    with pytest.raises(DataError, match=r"continuation is empty: after .* expected at least one token"):
+        lm.loglikelihood(requests("loglikelihood", [(context, "")]))
 
 
 def test_an_exhausted_device_halves_the_batch_and_keeps_what_was_answered(

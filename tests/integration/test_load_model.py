@@ -148,3 +148,23 @@ def test_tables_that_older_checkpoints_store_are_no_fault(checkpoint_dir: Path) 
     old = {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4)}
     save_file({**load_file(path), **old}, path, metadata={"format": "pt"})
     assert load(checkpoint_dir).model.config.num_hidden_layers == 2
+
+
+class Command:
+    """What a pickle may hold beside tensors: a function that is called when it is loaded."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return print, ("executed",)
+
+
+def test_pickled_weights_that_would_execute_something_are_refused_in_own_words(
+    checkpoint_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = checkpoint_dir / "model.safetensors"
+    torch.save({**load_file(path), "more": Command()}, checkpoint_dir / "pytorch_model.bin")
+    path.unlink()
+    with pytest.raises(DataError, match=r"step_1: its pickled weights .* more than tensors") as caught:
+        load(checkpoint_dir)
+    assert "weights_only" not in str(caught.value)
+    assert "safetensors" in str(caught.value.hint)
+    assert "executed" not in capsys.readouterr().out

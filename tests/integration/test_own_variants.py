@@ -105,12 +105,6 @@ def test_crows_pairs_are_the_unweighted_mean_of_ten_categories(
     assert (metric.aggregation, metric.direction, metric.target) == ("macro", "target", 0.5)
 
 
-def test_crows_pairs_have_an_empty_context_that_is_the_beginning_token(directory: Path) -> None:
-    _, items = result_of(directory, "demo-crows-pairs")
-    assert len(items) == 30
-    assert all(len(item["loglikelihoods"]) == 2 for item in items)
-
-
 def test_drop_examples_hold_answers_and_not_the_keys_of_the_answer(
     directory: Path, plain: dict[str, Any]
 ) -> None:

@@ -6,11 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from lm_eval.config.task import TaskConfig
 
-from a360.benchmarks import load_lock
+from a360.benchmarks import CATALOGUE, load_lock
 from a360.datasets.mirror import read_manifest
 from a360.datasets.staging import offline_environment
 from a360.demo.rows import write_mirror
@@ -47,6 +48,17 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, objec
     assert done.returncode == 0, done.stderr
     parsed: dict[str, dict[str, object]] = json.loads(done.stdout.splitlines()[-1])
     return parsed
+
+
+def test_no_row_asks_for_shots_where_its_task_pins_0_and_lm_eval_would_ignore_them(
+    built: dict[str, dict[str, object]],
+) -> None:
+    configs = cast("dict[str, list[dict[str, object]]]", built["configs"])
+    pinned = {name for name, leaves in configs.items() if any(leaf["num_fewshot"] == 0 for leaf in leaves)}
+    assert pinned == {"truthfulqa_mc1", "truthfulqa_mc2", "wmdp"}
+    rows = [row for row in CATALOGUE.values() if row.task in pinned]
+    assert len(rows) == 6
+    assert {row.id: row.shots for row in rows if row.shots} == {}
 
 
 def strings_in(value: object) -> list[str]:

@@ -107,14 +107,20 @@ def add(
         list[Path],
         typer.Argument(metavar="FILES…", help=".jsonl, .jsonl.zst or .parquet.", show_default=False),
     ],
+    text: Annotated[str, typer.Option(metavar="FIELD", help="The field of a row's text.")] = "text",
+    group: Annotated[
+        str | None,
+        typer.Option(metavar="FIELD", help="The field of its group, if one is used.", show_default=False),
+    ] = None,
 ) -> None:
     """Put texts of your own into a mirror, as they are.
 
-    The section texts of a suite names them.
+    Every row is checked for a text. The section texts of a suite names them.
     """
+    from a360.benchmarks import Texts
     from a360.cli.data_sets import add_files
 
-    add_files(target, name, files)
+    add_files(target, name, files, Texts(text=text, group=group))
 
 
 @data_app.command(

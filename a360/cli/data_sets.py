@@ -15,7 +15,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from a360.benchmarks import UnknownBenchmarkError, find_benchmark
+from a360.benchmarks import Texts, UnknownBenchmarkError, find_benchmark
 from a360.cli.output import note, notes, print_table, print_text
 from a360.cli.progress import busy
 from a360.datasets.bundle import write_bundle
@@ -94,10 +94,10 @@ def convert_files(kind: str, sources: Sequence[Path], uri: str) -> None:
     print_text(f"{converted.repository} at {converted.revision}")
 
 
-def add_files(uri: str, name: str, files: Sequence[Path]) -> None:
+def add_files(uri: str, name: str, files: Sequence[Path], texts: Texts) -> None:
     """Adds, and says how many rows each file has."""
     with busy("adding"):
-        added = add_texts(MirrorTarget(uri), name, files)
+        added = add_texts(MirrorTarget(uri), name, files, texts)
     rows = [[place, f"{counts.rows:,}"] for place, counts in added.counts.items()]
     print_table(["file", "rows"], rows, numbers=["rows"])
     print_text(f"{added.repository} at {added.revision}")

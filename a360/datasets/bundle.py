@@ -26,7 +26,7 @@ from a360.datasets.target import read_pieces
 from a360.errors import ConfigError, DataError
 from a360.identity import canonical_json
 from a360.storage import Store
-from a360.storage.file_store import finish_part
+from a360.storage.file_store import FileStore, finish_part
 from a360.storage.os_errors import os_failure
 
 _BLOCK_BYTES = 1 << 20
@@ -41,11 +41,16 @@ def write_bundle(
     """The manifest of an archive of a mirror, or of the data ids in ``data``; it appears when it is whole.
 
     Raises:
-        ConfigError: no mirror, or the archive's name ends in neither .tar nor .tar.zst.
+        ConfigError: no mirror, or the archive would lie in it or ends in neither .tar nor .tar.zst.
         MissingError: the mirror lacks a data id.
         DataError: a file is not what the manifest says.
     """
     compressed = _is_compressed(archive)
+    if isinstance(store, FileStore) and archive.resolve().is_relative_to(store.root.resolve()):
+        raise ConfigError(
+            f"{archive} would lie in the mirror {store.root}",
+            hint="a mirror has only what its manifest names",
+        )
     manifest = reduce_manifest(read_stored_manifest(store), data)
     files = select_files(manifest, list(manifest.repositories))
     part = archive.with_name(f".{archive.name}.{os.getpid()}.part")

@@ -16,11 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
+from a360.benchmarks import Texts
 from a360.datasets.configurations import write_readme
 from a360.datasets.converters import CONVERTERS, ConvertedRow
-from a360.datasets.mirror import README_NAME, MirrorFile, MirrorRepository
-from a360.datasets.source_files import read_json_lines, refuse
+from a360.datasets.mirror import MANIFEST_NAME, README_NAME, MirrorFile, MirrorRepository
+from a360.datasets.source_files import refuse
 from a360.datasets.target import OWN_REVISION, MirrorTarget
+from a360.datasets.texts import read_texts
 from a360.errors import ConfigError, DataError
 from a360.storage.content_hash import full_sha256
 from a360.storage.keys import checked_key
@@ -66,7 +68,8 @@ def convert_data(target: MirrorTarget, kind: str, sources: Sequence[Path]) -> Ow
     """Converts source files of a kind (a key of ``CONVERTERS``) into a repository of the mirror.
 
     Raises:
-        ConfigError: no such kind, a file's name says nothing, or the mirror has the repository from the hub.
+        ConfigError: no such kind, a file twice or with a name that says nothing, or the mirror has the
+            repository from the hub.
         DataError: a line or row is broken, with its file and number.
     """
     if kind not in CONVERTERS:
@@ -94,14 +97,17 @@ def convert_data(target: MirrorTarget, kind: str, sources: Sequence[Path]) -> Ow
     return OwnData(repository=converter.repository, revision=revision, counts=sorted_counts)
 
 
-def add_texts(target: MirrorTarget, name: str, sources: Sequence[Path]) -> OwnData:
+def add_texts(target: MirrorTarget, name: str, sources: Sequence[Path], texts: Texts) -> OwnData:
     """Puts JSONL or parquet files into the mirror as they are, under a repository's name.
 
+    Every row is read as ``texts`` says and as an evaluation will read it.
+
     Raises:
-        ConfigError: another kind of file, a name twice, or the mirror has the repository from the hub.
-        DataError: a line is no JSON object, or a file has no rows.
+        ConfigError: another kind of file, a file twice, a reserved name, or the mirror has the repository
+            from the hub.
+        DataError: a row is no document, or a file has no rows.
     """
-    checked_key(name, target.store.uri)
+    _require_free_name(name, target.store.uri)
     for source in sources:
         if not source.name.endswith(OWN_ENDINGS) or [s.name for s in sources].count(source.name) > 1:
             raise ConfigError(
@@ -112,7 +118,7 @@ def add_texts(target: MirrorTarget, name: str, sources: Sequence[Path]) -> OwnDa
         revision = _revision(sources)
         counts, paths = {}, {}
         for source in sources:
-            counts[source.name] = SplitCounts(rows=_count_rows(source))
+            counts[source.name] = SplitCounts(rows=_count_documents(source, texts))
             paths[source.name] = target.work_dir / source.name
             try:
                 shutil.copyfile(source, paths[source.name])
@@ -120,6 +126,17 @@ def add_texts(target: MirrorTarget, name: str, sources: Sequence[Path]) -> OwnDa
                 raise os_failure(error, f"copying {source}") from error
         _put(target, name, revision, paths, None)
     return OwnData(repository=name, revision=revision, counts=counts)
+
+
+def _require_free_name(name: str, where: str) -> None:
+    """Names with a dot in front, and the manifest's, are the mirror's own: work on it would be lost."""
+    segments = checked_key(name, where).split("/")
+    taken = [segment for segment in segments if segment.startswith(".") or segments[0] == MANIFEST_NAME]
+    if taken:
+        raise ConfigError(
+            f"{name!r} cannot be a place in {where}: {taken[0]} is kept for the mirror itself",
+            hint="expected something like ours/manuals: no part begins with a dot",
+        )
 
 
 def _require_own(target: MirrorTarget, name: str) -> None:
@@ -135,23 +152,33 @@ def _require_own(target: MirrorTarget, name: str) -> None:
 
 
 def _revision(sources: Sequence[Path]) -> str:
-    """``sha256:`` and the hash of what ``sha256sum`` prints of the files, sorted, with their last names."""
-    lines = sorted(f"{full_sha256(source)}  {source.name}\n" for source in sources)
-    return OWN_REVISION + hashlib.sha256("".join(lines).encode()).hexdigest()
+    """``sha256:`` and the hash of what ``sha256sum`` prints of the files, sorted, with their last names.
+
+    Raises:
+        ConfigError: one of them is another one, or a copy of it of the same name: its rows would count twice.
+    """
+    seen: dict[str, Path] = {}
+    lines = []
+    for source in sources:
+        lines.append(f"{full_sha256(source)}  {source.name}\n")
+        for mark in (lines[-1], str(source.resolve())):
+            if mark in seen:
+                raise ConfigError(f"{source} is the same file as {seen[mark]}, expected each once")
+            seen[mark] = source
+    return OWN_REVISION + hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
-def _count_rows(source: Path) -> int:
-    """Rows of a file to be added as it is; every line of a JSONL file is read."""
+def _count_documents(source: Path, texts: Texts) -> int:
+    """Documents of a file to be added as it is; every one of them is read."""
     try:
-        if source.suffix == ".parquet":
-            rows = int(pq.read_metadata(source).num_rows)
-        else:
-            rows = sum(1 for _ in read_json_lines(source))
-    except (pa.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise os_failure(error, str(source)) from error
-        refuse(str(source), f"no parquet ({str(error).splitlines()[0]})", "a whole file")
-    return rows or refuse(str(source), "no rows", "at least one")
+        documents = sum(1 for _ in read_texts(Path(), [str(source)], texts))
+    except DataError as error:
+        raise DataError(
+            error.message, hint="mend the file, or name the fields of its rows: --text, --group"
+        ) from error
+    except OSError as error:
+        raise os_failure(error, str(source)) from error
+    return documents or refuse(str(source), "no rows", "at least one")
 
 
 def _put(

@@ -4,14 +4,21 @@ Each converter turns source files into rows with the columns of the data set; a3
 them. Rows are neither dropped nor mended: which of them count is the evaluator's business.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from a360.datasets.source_files import Line, read_csv, read_json_lines, read_lines, refuse, text_field
+from a360.datasets.source_files import (
+    Line,
+    parse_json,
+    read_csv,
+    read_json_lines,
+    read_lines,
+    refuse,
+    text_field,
+)
 from a360.errors import ConfigError
 from a360.storage.os_errors import os_failure
 
@@ -153,20 +160,11 @@ def _split_in_name(path: Path) -> str:
 
 def _read_json(path: Path) -> object:
     try:
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+        return parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         refuse(str(path), f"broken JSON ({error})", "an object of objects")
     except OSError as error:
         raise os_failure(error, str(path)) from error
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """An object; of a name that comes twice, JSON readers keep one silently."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is named twice")
-    return found
 
 
 def _object(value: object, place: str) -> dict[str, object]:

@@ -37,12 +37,33 @@ def read_json_lines(path: Path) -> Iterator[Line]:
     for number, line in read_lines(path):
         place = f"{path}:{number}"
         try:
-            fields = json.loads(line)
+            fields = parse_json(line)
         except ValueError as error:
             refuse(place, f"a broken line ({error})", "one JSON object")
         if not isinstance(fields, dict):
             refuse(place, f"a {type(fields).__name__}", "one JSON object")
         yield Line(place, fields)
+
+
+def parse_json(text: str) -> object:
+    """The value of a JSON text, without what JSON readers take silently and differently.
+
+    Raises:
+        ValueError: no JSON, a name twice in one object, or NaN and Infinity, which JSON does not have.
+    """
+    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is named twice")
+    return found
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:

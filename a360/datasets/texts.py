@@ -6,7 +6,6 @@ is involved, so data sets whose loading script is dead (the Pile's) are read all
 """
 
 import io
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, NoReturn
@@ -15,12 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from a360.benchmarks import Texts
+from a360.datasets.source_files import parse_json
 from a360.errors import DataError
 
 READ_ROWS = 256
 """Rows of a parquet file held at once; a row may be a book."""
-NOT_DATA = ("", ".json", ".md", ".py")
-"""Endings of what lies beside data: cards, licences, loading scripts, ``dataset_infos.json``."""
+NOT_DATA = ("", ".md", ".py")
+"""Endings of what lies beside data: cards, licences, loading scripts."""
+DESCRIPTIONS = ("dataset_infos.json", "dataset_info.json")
+"""What ``datasets`` writes about a data set. Any other ``.json`` may hold rows, so it is refused."""
 
 _HINT = "Every line must be a document; mirror the data again without this one, or mend it."
 
@@ -52,7 +54,7 @@ def _is_data(path: str) -> bool:
     if name.endswith((".parquet", ".jsonl", ".jsonl.zst")):
         return True
     ending = PurePosixPath(path).suffix
-    if name.startswith(".") or ending in NOT_DATA:
+    if name.startswith(".") or ending in NOT_DATA or name in DESCRIPTIONS:
         return False
     raise DataError(
         f"texts cannot be read: {path}: found a file ending in {ending}, "
@@ -100,7 +102,7 @@ def _json_rows(file: Path, path: str) -> Iterator[tuple[int, object]]:
     with pa.input_stream(str(file), compression=compression) as stream:
         for number, line in enumerate(io.BufferedReader(stream), start=1):
             try:
-                row = json.loads(line.decode("utf-8"))
+                row = parse_json(line.decode("utf-8"))
             except ValueError as error:  # no UTF-8, no JSON
                 _refuse(f"{path}:{number}", "the line is broken", str(error), "one JSON object")
             yield number, row

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from a360.benchmarks import Texts
 from a360.datasets.configurations import write_readme
 from a360.datasets.convert import add_texts
 from a360.datasets.fill import STATE_NAME, Filled, fill_mirror
@@ -207,7 +208,7 @@ def test_own_texts_that_are_added_meanwhile_do_not_disturb_an_interrupted_run(
     with pytest.raises(TransientError):
         fill(stand_in, target, GSM)
     (tmp_path / "own.jsonl").write_text('{"text": "x"}\n')
-    add_texts(MirrorTarget(str(target)), "ours", [tmp_path / "own.jsonl"])
+    add_texts(MirrorTarget(str(target)), "ours", [tmp_path / "own.jsonl"], Texts())
     stand_in.repositories[GSM].commit({"README.md": b"", "main/test.jsonl": b"{}\n"})
     stand_in.cut_after = None
     (target / STATE_DIR / "rows").mkdir()  # of a converter that was killed

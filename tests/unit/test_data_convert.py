@@ -29,7 +29,7 @@ from a360.datasets.mirror import (
 from a360.datasets.target import MirrorTarget
 from a360.datasets.texts import read_texts
 from a360.datasets.verify import verify_mirror
-from a360.errors import A360Error, ConfigError, DataError, MissingError
+from a360.errors import ConfigError, DataError
 from a360.storage import open_store
 
 ROOT = Path(__file__).parents[2]
@@ -123,6 +123,8 @@ def test_duplicates_are_counted_and_kept(target: Path, tmp_path: Path) -> None:
         (b'{"text": "", "meta": {"pile_set_name": "ArXiv"}}\n', r"test\.jsonl:2: found no text"),
         (b'{"text": 7, "meta": {"pile_set_name": "ArXiv"}}\n', r"test\.jsonl:2: found a int"),
         (b'{"text": "\\ud800", "meta": {"pile_set_name": "ArXiv"}}\n', r"test\.jsonl:2: found no Unicode"),
+        (b'{"text": "x", "text": "y"}\n', r"test\.jsonl:2: found a broken line \('text' is named twice\)"),
+        (b'{"text": "x", "n": NaN}\n', r"test\.jsonl:2: found a broken line \(NaN is no number of JSON\)"),
         (b'{"text": "x"}\n', r"test\.jsonl:2: found meta\.pile_set_name None, expected one of the Pile's"),
         (b'{"text": "x", "meta": {"pile_set_name": "arxiv"}}\n', r"test\.jsonl:2: found meta.* 'arxiv'"),
     ],
@@ -226,6 +228,7 @@ def test_dynahate_has_text_and_a_number_as_label(target: Path, tmp_path: Path) -
         ("dynahate", "d.csv", "text,label,split\nx,maybe,test\n", "d.csv:2: found label 'maybe'"),
         ("dynahate", "d.csv", "text,label,split\nx,hate,all\n", "d.csv:2: found split 'all', expected train"),
         ("bold", "race_prompt.json", '{"a": {"b": ["x"]}, "a": {}}', "broken JSON .*'a' is named twice"),
+        ("bold", "race_prompt.json", '{"a": {"b": [Infinity]}}', "Infinity is no number of JSON"),
         ("bold", "race_prompt.json", '{"a": {"b": []}}', "race_prompt.json: a: b: found no prompts"),
         ("bold", "race_prompt.json", '{"a": ["x"]}', "race_prompt.json: a: found a list, expected an object"),
         ("bold", "race_prompt.json", '{"a": {"b": ["x", ""]}}', "a: b: found no text"),
@@ -317,6 +320,17 @@ def test_the_revision_is_the_hash_of_what_sha256sum_says(target: Path, tmp_path:
     assert convert(target, "sbf", *reversed(sources)).revision == expected
 
 
+def test_a_file_that_comes_twice_is_refused_by_any_of_its_names(target: Path, tmp_path: Path) -> None:
+    source = write_json_lines(tmp_path / "test.jsonl", [document("one")])
+    (tmp_path / "link.jsonl").symlink_to(source)
+    (tmp_path / "sub").mkdir()
+    copy = write_json_lines(tmp_path / "sub" / "test.jsonl", [document("one")])
+    for again in (source, tmp_path / "sub" / ".." / "test.jsonl", tmp_path / "link.jsonl", copy):
+        with pytest.raises(ConfigError, match=r"is the same file as .*test\.jsonl, expected each once"):
+            convert(target, "pile", source, again)
+    assert not (target / MANIFEST_NAME).exists()
+
+
 def test_converting_again_gives_the_same_bytes_and_other_sources_replace_them(
     target: Path, tmp_path: Path
 ) -> None:
@@ -338,65 +352,11 @@ def test_data_of_the_hub_is_not_replaced(target: Path, tmp_path: Path) -> None:
         file = mirror.write("aps/dynahate/README.md", b"from the hub")
         mirror.commit({"aps/dynahate": MirrorRepository(revision="a" * 40, files={"README.md": file})})
     with pytest.raises(ConfigError, match=r"has aps/dynahate from the hub at aaa"):
-        add_texts(MirrorTarget(str(target)), "aps/dynahate", [source])
+        add_texts(MirrorTarget(str(target)), "aps/dynahate", [source], Texts())
     for name in ("aps", "aps/dynahate/more"):
         with pytest.raises(ConfigError, match="cannot lie in one mirror"):
-            add_texts(MirrorTarget(str(target)), name, [source])
+            add_texts(MirrorTarget(str(target)), name, [source], Texts())
     assert file == MirrorFile(bytes=12, sha256=hashlib.sha256(b"from the hub").hexdigest())
-
-
-# --- texts of somebody's own -------------------------------------------------------------------------
-
-
-def test_own_texts_are_added_as_they_are(target: Path, tmp_path: Path) -> None:
-    lines = write_json_lines(tmp_path / "a.jsonl", [{"text": "one"}])
-    packed = write_json_lines(tmp_path / "b.jsonl.zst", [{"text": "two"}, {"text": "three"}])
-    table = tmp_path / "c.parquet"
-    pq.write_table(pa.table({"text": ["four"]}), table)
-    sources = [lines, packed, table]
-    added = add_texts(MirrorTarget(str(target)), "ours/manuals", sources)
-    assert {name: counts.rows for name, counts in added.counts.items()} == {
-        "a.jsonl": 1,
-        "b.jsonl.zst": 2,
-        "c.parquet": 1,
-    }
-    assert all((target / "ours/manuals" / s.name).read_bytes() == s.read_bytes() for s in sources)
-    found = read_texts(target, select_files(read_manifest(target), ["ours/manuals"]), Texts())
-    assert [text.text for text in found] == ["one", "two", "three", "four"]
-    assert lines.exists()
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "kind", "words"),
-    [
-        (
-            "a.csv",
-            b"text\nx\n",
-            ConfigError,
-            "cannot be added, expected one .jsonl or",
-        ),
-        ("a.jsonl", b"", DataError, "a.jsonl: found no rows"),
-        ("a.jsonl", b'{"text": "x"}\nnonsense\n', DataError, "a.jsonl:2: found a broken line"),
-        ("a.parquet", b"PAR1 nonsense PAR1", DataError, "a.parquet: found no parquet"),
-        ("a.jsonl.zst", b"nonsense", DataError, "a.jsonl.zst:1: found a damaged file"),
-    ],
-)
-def test_own_texts_that_cannot_be_read_are_refused(
-    target: Path, tmp_path: Path, name: str, content: bytes, kind: type[A360Error], words: str
-) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(kind, match=words):
-        add_texts(MirrorTarget(str(target)), "ours", [tmp_path / name])
-    assert not (target / MANIFEST_NAME).exists()
-
-
-def test_a_file_that_is_not_there_and_one_that_comes_twice_are_named(target: Path, tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match=r"nothing\.jsonl"):
-        add_texts(MirrorTarget(str(target)), "ours", [tmp_path / "nothing.jsonl"])
-    (tmp_path / "sub").mkdir()
-    same = [write_json_lines(tmp_path / folder / "a.jsonl", [{"text": "x"}]) for folder in (".", "sub")]
-    with pytest.raises(ConfigError, match=r"expected one .* of its name"):
-        add_texts(MirrorTarget(str(target)), "ours", same)
 
 
 # --- the commands ------------------------------------------------------------------------------------

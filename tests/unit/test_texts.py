@@ -72,13 +72,14 @@ def test_files_are_read_in_order_and_what_is_no_data_is_left_alone(tmp_path: Pat
     for name in ("b.jsonl", "a.jsonl", "c/d.jsonl"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(lines_of([{"text": name}]))
-    for name in ("README.md", "LICENSE", ".gitattributes", "dataset_infos.json"):
+    for name in ("README.md", "LICENSE", ".gitattributes", "dataset_infos.json", "c/dataset_info.json"):
         (tmp_path / name).write_text("no data")
     assert [document.text for document in read(tmp_path)] == ["a.jsonl", "b.jsonl", "c/d.jsonl"]
 
 
-@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.csv", "a.zst", "a.txt"])
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.csv", "a.zst", "a.txt", "a.json", "my_dataset_infos.json"])
 def test_a_file_of_another_kind_is_refused_not_skipped(name: str, tmp_path: Path) -> None:
+    (tmp_path / "0.jsonl").write_bytes(lines_of(ROWS))
     (tmp_path / name).write_text("x")
     assert f"texts cannot be read: {name}: found a file ending in" in fault_of(tmp_path)
 
@@ -89,6 +90,8 @@ def test_a_file_of_another_kind_is_refused_not_skipped(name: str, tmp_path: Path
         (b'{"text": "a"', "the line is broken: found Expecting"),
         (b"", "the line is broken: found Expecting value"),
         (b'{"text": "\xff"}', "the line is broken: found 'utf-8' codec can't decode"),
+        (b'{"text": "a", "text": "b"}', "the line is broken: found 'text' is named twice"),
+        (b'{"text": "a", "x": [-Infinity]}', "the line is broken: found -Infinity is no number of JSON"),
         (b'["text"]', "the field text is missing: found a list, expected an object with text"),
         (b'{"body": "a"}', "the field text is missing: found body, expected text"),
         (b"{}", "the field text is missing: found {}, expected text"),

@@ -31,6 +31,7 @@ EVALUATE = ("torch", "transformers", "lm_eval", "datasets", "safetensors")
 PUBLISH = ("wandb", "matplotlib", "jinja2")
 LOW_DISK_BYTES = 2**30
 _PROBE_SECONDS = 120
+_BRING_DATA = "mirror the data, or take the benchmark out of the suite"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,13 +192,15 @@ def _check_data(suite: Suite) -> Check:
     manifest = read_stored_manifest(store)
     protocols = build_protocols(suite, manifest)
     sizes = {entry.key: entry.bytes for entry in store.list("")}
-    for name, reason in protocols.unavailable.items():
-        raise DataError(f"{name}: {reason}", hint="mirror the data, or take the benchmark out of the suite")
+    for name, (state, reason) in protocols.unavailable.items():
+        if state == "missing":
+            raise DataError(f"{name}: {reason}", hint=_BRING_DATA)
     for name in protocols.protocols:
         _compare_sizes(suite.find_benchmark(name), manifest, sizes, store.uri)
-    return Check(
-        name="data", state="ok", found=f"{store.uri}: {len(protocols.protocols)} benchmarks have their files"
-    )
+    found = f"{store.uri}: {len(protocols.protocols)} benchmarks have their files"
+    if closed := [f"{name}: {reason}" for name, (_, reason) in protocols.unavailable.items()]:
+        return Check(name="data", state="warn", found=f"{found}; {'; '.join(closed)}", hint=_BRING_DATA)
+    return Check(name="data", state="ok", found=found)
 
 
 def _compare_sizes(benchmark: Benchmark, manifest: MirrorManifest, sizes: dict[str, int], where: str) -> None:

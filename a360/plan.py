@@ -6,6 +6,7 @@ Cron, retry, resubmit and resume are this one function called again.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Literal, NamedTuple
 
 from a360.benchmarks import Benchmark, locked_task_hash
 from a360.datasets.mirror import MirrorManifest, data_revision
@@ -19,12 +20,19 @@ SEEDS = {"random": 0, "numpy": 1234, "torch": 1234, "fewshot": 1234}
 """lm-eval's own defaults, so that its command line gives the same prompts."""
 
 
+class Unavailable(NamedTuple):
+    """Why a benchmark has no protocol, and the state of its cells."""
+
+    state: Literal["missing", "not applicable"]
+    reason: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Protocols:
     """The protocol of every benchmark of a suite, or why it has none."""
 
     protocols: dict[str, Protocol]
-    unavailable: dict[str, str] = field(default_factory=dict)
+    unavailable: dict[str, Unavailable] = field(default_factory=dict)
     gradings: dict[str, Grading] = field(default_factory=dict)
 
 
@@ -38,6 +46,9 @@ class History:
 
 def build_protocols(suite: Suite, manifest: MirrorManifest) -> Protocols:
     """The protocols of a suite on a mirror; a benchmark whose data the mirror lacks is unavailable.
+
+    It is missing where anybody could mirror it, and not applicable where that takes a right to gated data: a
+    sweep without that right is whole without it.
 
     Raises:
         ConfigError: the mirror holds stand-in rows for a real benchmark, or a task is not locked.
@@ -53,11 +64,17 @@ def build_protocols(suite: Suite, manifest: MirrorManifest) -> Protocols:
         try:
             revision = data_revision(manifest, benchmark.data)
         except MissingError as error:
-            closed = "; gated: a360 data mirror needs a token in HF_TOKEN" if benchmark.gated else ""
-            unavailable[benchmark.id] = f"data missing: {error.message}{closed}"
+            unavailable[benchmark.id] = _unavailable(benchmark, error)
             continue
         protocols[benchmark.id] = _protocol(suite.model, benchmark, limit, revision)
     return Protocols(protocols=protocols, unavailable=unavailable)
+
+
+def _unavailable(benchmark: Benchmark, error: MissingError) -> Unavailable:
+    reason = f"data missing: {error.message}"
+    if benchmark.gated:
+        return Unavailable("not applicable", f"{reason}; gated: a360 data mirror needs a token in HF_TOKEN")
+    return Unavailable("missing", reason)
 
 
 def _protocol(model: ModelSection, benchmark: Benchmark, limit: int | None, revision: str) -> Protocol:
@@ -126,8 +143,8 @@ def _cell(
 ) -> Cell:
     protocol = protocols.protocols.get(benchmark)
     if protocol is None:
-        reason = protocols.unavailable[benchmark]
-        return Cell(checkpoint=checkpoint.id, benchmark=benchmark, state="missing", reason=reason)
+        state, reason = protocols.unavailable[benchmark]
+        return Cell(checkpoint=checkpoint.id, benchmark=benchmark, state=state, reason=reason)
     grading = protocols.gradings.get(benchmark)
     for version in SUPPORTED_VERSIONS:
         generation = generation_key(checkpoint.digest, protocol, version)

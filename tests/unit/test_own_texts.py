@@ -67,7 +67,7 @@ def test_own_texts_are_planned_on_any_mirror_that_has_them(stand_in: bool) -> No
     assert protocols["notes"].limit == 5
     assert protocols["notes"].task_hash == texts_hash(Texts(group="meta.source", window=64, stride=32))
     missing = build_protocols(suite(NOTES), manifest("other")).unavailable
-    assert "data missing: the mirror has no data own/notes" in missing["notes"]
+    assert "data missing: the mirror has no data own/notes" in missing["notes"].reason
 
 
 def test_an_id_of_the_catalogue_cannot_be_taken() -> None:

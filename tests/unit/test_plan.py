@@ -5,7 +5,7 @@ import pytest
 from a360.datasets.mirror import MirrorFile, MirrorManifest, MirrorRepository
 from a360.errors import ConfigError
 from a360.identity import generation_key, result_key
-from a360.plan import History, Protocols, build_protocols, make_plan
+from a360.plan import History, Protocols, Unavailable, build_protocols, make_plan
 from a360.records import Failure, Plan, Quarantine
 from a360.results.places import CommitName
 from tests.documents import make_checkpoint, make_discovery, make_protocol, make_protocols, make_suite
@@ -117,7 +117,7 @@ def test_the_plan_id_is_a_function_of_the_content() -> None:
 def test_missing_data_leaves_the_other_benchmarks_alone() -> None:
     protocols = Protocols(
         protocols={"demo-boolq": make_protocol("demo-boolq")},
-        unavailable={"demo-wikitext": "data missing: x"},
+        unavailable={"demo-wikitext": Unavailable("missing", "data missing: x")},
     )
     made = make_plan(make_suite(), make_discovery(range(1)), protocols, History(), environment="")
     assert [(c.benchmark, c.state, c.reason) for c in made.cells] == [
@@ -146,7 +146,7 @@ def test_stand_in_rows_never_serve_a_real_benchmark() -> None:
 def test_absent_data_makes_a_benchmark_unavailable_by_name() -> None:
     built = build_protocols(make_suite(), mirror("aps/super_glue"))
     assert list(built.protocols) == ["demo-boolq"]
-    assert "EleutherAI/wikitext_document_level" in built.unavailable["demo-wikitext"]
+    assert "EleutherAI/wikitext_document_level" in built.unavailable["demo-wikitext"].reason
 
 
 def test_data_limit_and_dtype_change_the_protocol_but_batch_size_does_not() -> None:

@@ -109,6 +109,9 @@ def test_benchmarks_are_listed_for_people_and_for_scripts(a360_command: Call) ->
     table = a360_command("suites", "benchmarks").out
     documents = json.loads(a360_command("suites", "benchmarks", "--json").out)
     assert [document["id"] for document in documents] == list(CATALOGUE)
+    columns = ("shots", "evaluator", "direction", "target", "chance", "cost", "gated", "stand_in")
+    for document, row in zip(documents, CATALOGUE.values(), strict=True):
+        assert [document[name] for name in columns] == [getattr(row, name) for name in columns]
     assert re.search(
         r"^arc-challenge-25shot +acc_norm +5M +allenai/ai2_arc/ARC-Challenge$", table, re.MULTILINE
     )

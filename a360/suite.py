@@ -8,19 +8,13 @@ from collections import Counter
 from collections.abc import Hashable
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from a360.benchmarks import (
-    CATALOGUE,
-    Benchmark,
-    Headline,
-    Texts,
-    UnknownBenchmarkError,
-    find_benchmark,
-)
+from a360.benchmarks import CATALOGUE, Benchmark, find_benchmark
+from a360.benchmarks.choices import BenchmarkChoice, Chosen, OwnTexts
 from a360.errors import ConfigError
 from a360.records import Naming, Record
 from a360.storage import StoreSettings
@@ -56,80 +50,6 @@ class DataSection(Record):
 
     mirror: str
     s3: StoreSettings = StoreSettings()
-
-
-class BenchmarkChoice(Record):
-    """One benchmark of the suite; a plain id in YAML is the same as ``{id: …}``."""
-
-    id: str
-    limit: int | None = Field(default=None, ge=1)
-    """Only the first documents of every task: another protocol, for trying things out."""
-
-    @field_validator("id")
-    @classmethod
-    def _exists(cls, value: str) -> str:
-        try:
-            find_benchmark(value)
-        except UnknownBenchmarkError as error:
-            raise ValueError(str(error)) from None
-        return value
-
-
-class OwnTexts(Record):
-    """Texts of somebody's own as a benchmark: their perplexity, per group and together.
-
-    The id needs no mention in ``benchmarks``. Fields may be dotted: ``meta.source``.
-    """
-
-    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-    data: Annotated[str, Field(pattern=r"^[^/]+(/[^/]+)*$")]
-    """Their place in the mirror: a repository or a folder of one, with JSONL or parquet files."""
-    text: str = "text"
-    group: str | None = None
-    window: int | None = Field(default=None, ge=2)
-    """Tokens that the model sees at once, by default as many as it can."""
-    stride: int | None = Field(default=None, ge=1)
-    """Tokens by which a window moves, by default the whole window."""
-    limit: int | None = Field(default=None, ge=1)
-
-    @field_validator("id")
-    @classmethod
-    def _is_new(cls, value: str) -> str:
-        if value in CATALOGUE:
-            raise ValueError(f"{value!r} is a benchmark of the catalogue, expected another id")
-        return value
-
-    @model_validator(mode="after")
-    def _stride_fits(self) -> Self:
-        if self.window and self.stride and self.stride > self.window:
-            raise ValueError(f"stride is {self.stride}, expected at most the window's {self.window}")
-        return self
-
-    def benchmark(self) -> Benchmark:
-        """The row that the texts would be in the catalogue."""
-        return Benchmark(
-            id=self.id,
-            title=self.id,
-            kind="perplexity",
-            evaluator="perplexity",
-            task=self.id,
-            folder=None,
-            texts=Texts(text=self.text, group=self.group, window=self.window, stride=self.stride),
-            shots=None,
-            data=(self.data,),
-            headline=Headline(metric="bits_per_byte", aggregation="micro"),
-            direction="lower",
-            cost=100.0,
-            source="",
-            stand_in=True,  # nobody takes own texts for a known benchmark: any mirror may hold them
-        )
-
-
-class Chosen(NamedTuple):
-    """A benchmark of a suite, and how many documents of each task it is limited to."""
-
-    benchmark: Benchmark
-    limit: int | None
 
 
 class RunSection(Record):
@@ -211,13 +131,15 @@ class Suite(Record):
 
     def chosen(self) -> tuple[Chosen, ...]:
         """Every benchmark that the suite evaluates: those of the catalogue, then its own texts."""
-        named = tuple(Chosen(find_benchmark(choice.id), choice.limit) for choice in self.benchmarks)
-        return (*named, *(Chosen(texts.benchmark(), texts.limit) for texts in self.texts))
+        return tuple(Chosen(choice.benchmark(), choice.limit) for choice in self._choices())
 
     def find_benchmark(self, benchmark_id: str) -> Benchmark:
-        """The row of an id, of the suite's own texts or of the catalogue. Raises UnknownBenchmarkError."""
-        own = {texts.id: texts for texts in self.texts}
-        return own[benchmark_id].benchmark() if benchmark_id in own else find_benchmark(benchmark_id)
+        """The row of an id as the suite chooses it, else the catalogue's. Raises UnknownBenchmarkError."""
+        chosen = {choice.id: choice for choice in self._choices()}
+        return chosen[benchmark_id].benchmark() if benchmark_id in chosen else find_benchmark(benchmark_id)
+
+    def _choices(self) -> list[BenchmarkChoice | OwnTexts]:
+        return [*self.benchmarks, *self.texts]
 
 
 class _Loader(yaml.SafeLoader):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from a360.benchmarks.texts import Texts
+from a360.benchmarks.texts import GroupSubset, Texts
 from a360.records import Aggregation, Direction
 
 
@@ -39,6 +39,8 @@ class Benchmark:
     """The folder of lm_eval/tasks that defines it; None for a360's own tasks."""
     texts: Texts | None = None
     """What the perplexity evaluator reads and how; None for the harness."""
+    groups: tuple[str, ...] = ()
+    """The groups that its documents are in, where they are known before they are read."""
     shots: int | None
     """None where the task pins its own number or has none."""
     data: tuple[str, ...]
@@ -66,6 +68,10 @@ class Benchmark:
     def __post_init__(self) -> None:
         if (self.evaluator == "perplexity") != (self.texts is not None):
             raise ValueError(f"benchmark {self.id}: the perplexity evaluator, and no other, has texts")
+
+    def averaged(self, subset: GroupSubset) -> "Benchmark":
+        """The row with another subset of its groups to average over; another protocol."""
+        return replace(self, texts=replace(self.texts or Texts(), average_groups=subset))
 
     def demo(self, *, cost: float = 100.0) -> "Benchmark":
         """The row's twin on the project's own rows: the same task under a ``demo-`` id."""

@@ -1,7 +1,7 @@
 """Rows whose items are texts: generated answers, and perplexity of whole documents."""
 
 from a360.benchmarks.benchmark import Benchmark, Headline
-from a360.benchmarks.pile import ASSUMED_18
+from a360.benchmarks.pile import ASSUMED_18, SUBSETS
 from a360.benchmarks.texts import Texts
 
 HUB = "https://huggingface.co/datasets/"
@@ -64,6 +64,7 @@ TEXT_ROWS = (
         task="pile",
         folder=None,
         texts=Texts(group="meta.pile_set_name", average_groups=ASSUMED_18),
+        groups=SUBSETS,
         shots=None,
         data=("pile/test",),
         headline=Headline(metric="bits_per_byte", aggregation="micro"),
@@ -79,6 +80,7 @@ TEXT_ROWS = (
         task="pile_10k",
         folder=None,
         texts=Texts(group="meta.pile_set_name", average_groups=ASSUMED_18),
+        groups=SUBSETS,
         shots=None,
         data=("NeelNanda/pile-10k",),
         headline=Headline(metric="bits_per_byte", aggregation="micro"),

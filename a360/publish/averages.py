@@ -12,20 +12,22 @@ import pyarrow as pa
 from a360.benchmarks.averages import Average, averages_of
 from a360.publish.rows import SCHEMA, BenchmarkView
 from a360.publish.series import Curve, Series, evaluated_places, make_curves
+from a360.publish.subsets import subset_curves
 from a360.results.collect import Collected
 
 METRIC = "mean"
 
 
 def all_curves(collected: Collected, views: Mapping[str, BenchmarkView]) -> tuple[Curve, ...]:
-    """The curves of the plan's benchmarks in its order, then those of the averages that they allow.
+    """The curves of the plan's benchmarks in its order, then those of averages over groups and benchmarks.
 
     Raises:
         ConfigError: a benchmark has no view.
     """
     curves = make_curves(collected, views)
     by_id = {curve.benchmark: curve for curve in curves}
-    return (*curves, *(average_curve(average, by_id) for average in averages_of(by_id)))
+    averages = (average_curve(average, by_id) for average in averages_of(by_id))
+    return (*curves, *subset_curves(collected, views), *averages)
 
 
 def average_curve(average: Average, curves: Mapping[str, Curve]) -> Curve:

@@ -169,7 +169,7 @@ def _matrix_rows(curves: Sequence[Curve], letters: Mapping[str, str]) -> list[tu
     return [
         (curve.view.title, row.count("d"), Markup("".join(cells[letter] for letter in row)))
         for curve in curves
-        if curve.view.kind != "average"
+        if curve.benchmark in letters
         for row in [letters[curve.benchmark]]
     ]
 

@@ -142,9 +142,9 @@ def _curve(benchmark: str, view: BenchmarkView, results: Sequence[Result | None]
         view=view,
         metric=marked[-1].metric if marked else "",
         target=marked[-1].target if marked else None,
-        headline=_series(view.label, headlines),
-        variants=tuple(_series(_variant_name(i), _pick(results, i)) for i in variants),
-        parts=tuple(_series(_part_name(i, marked[-1].task), _pick(results, i)) for i in parts),
+        headline=make_series(view.label, headlines),
+        variants=tuple(make_series(_variant_name(i), _pick(results, i)) for i in variants),
+        parts=tuple(make_series(_part_name(i, marked[-1].task), _pick(results, i)) for i in parts),
         prompts=tuple(r.prompts if r else None for r in results),
         truncated=tuple(r.truncated_prompts if r else None for r in results),
         reasons=tuple(m.reason if m and m.value is None else None for m in headlines),
@@ -184,7 +184,8 @@ def _pick(results: Sequence[Result | None], wanted: Identity) -> list[Metric | N
     ]
 
 
-def _series(name: str, metrics: Sequence[Metric | None]) -> Series:
+def make_series(name: str, metrics: Sequence[Metric | None]) -> Series:
+    """The values of one metric at every evaluated checkpoint."""
     return Series(
         name=name,
         values=tuple(m.value if m else None for m in metrics),

@@ -39,7 +39,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-OWN = {"id": "notes", "data": "own/notes", "text": "body", "group": "meta.source", "window": 32, "stride": 16}
+OWN = {
+    "id": "notes", "data": "own/notes", "text": "body", "group": "meta.source", "window": 32, "stride": 16,
+    "average_groups": {"label": "ours", "groups": ["s0", "s7"]},
+}  # fmt: skip
+TWO = {"id": "demo-pile-10k", "average_groups": {"groups": ["ArXiv", "Github"]}}
 
 
 def write_suite(directory: Path, world: Path, **changes: object) -> Path:
@@ -80,7 +84,7 @@ def results(directory: Path) -> dict[tuple[str, str], Result]:
 @pytest.fixture(scope="module")
 def swept(world: Path) -> Path:
     """A sweep over the demo's Pile, its sample of 10,000 and somebody's own texts."""
-    suite = write_suite(world / "swept", world, benchmarks=["demo-pile", "demo-pile-10k"], texts=[OWN])
+    suite = write_suite(world / "swept", world, benchmarks=["demo-pile", TWO], texts=[OWN])
     done = python("-m", "a360", "run", suite)
     assert done.returncode == 0, done.stderr
     return world / "swept"
@@ -110,6 +114,25 @@ def test_the_sample_of_the_pile_has_the_numbers_of_the_same_documents(swept: Pat
     )
     assert sample == pytest.approx(pile, rel=1e-9)
     assert sum(len(rows) for rows in pile_10k_rows().values()) == 44
+
+
+def test_the_groups_that_a_suite_averages_have_their_own_mean_and_an_absent_one_is_named(swept: Path) -> None:
+    found = results(swept)
+    [two] = [
+        m
+        for m in found["step_1", "demo-pile-10k"].metrics
+        if (m.subset, m.aggregation) == ("assumed-2", "micro")
+    ]
+    table = pq.read_table(swept / "store" / found["step_1", "demo-pile-10k"].items[0].key).to_pylist()
+    values = [
+        dict(row["metrics"])["document_perplexity"] for row in table if row["task"] in ("ArXiv", "Github")
+    ]
+    assert (two.n, len(values)) == (4, 4)
+    assert two.value == pytest.approx(sum(values) / 4, rel=1e-12)
+    [ours] = [m for m in found["step_1", "notes"].metrics if (m.subset, m.aggregation) == ("ours", "micro")]
+    assert (ours.value, ours.reason) == (None, "no documents of s7")
+    page = (swept / "report" / "report.html").read_text()
+    assert all(f": {label}</h3>" in page for label in ("assumed-18", "assumed-2", "ours"))
 
 
 def test_own_texts_are_evaluated_and_published_without_being_named_again(swept: Path) -> None:

@@ -8,13 +8,15 @@ import pytest
 
 import a360.benchmarks.texts as texts_module
 from a360.benchmarks import CATALOGUE, Benchmark, GroupSubset, Texts, find_benchmark, locked_task_hash
+from a360.benchmarks.choices import AverageGroups, OwnTexts
 from a360.benchmarks.pile import ASSUMED_18, SUBSETS
 from a360.benchmarks.texts import texts_hash
 from a360.datasets.mirror import MirrorFile, MirrorManifest, MirrorRepository
 from a360.demo.pile_rows import MANNERS, pile_10k_rows, pile_rows
 from a360.errors import ConfigError
+from a360.identity import generation_key
 from a360.plan import build_protocols
-from a360.suite import OwnTexts, Suite, parse_suite
+from a360.suite import Suite, parse_suite
 
 FILE = MirrorFile(bytes=1, sha256="0" * 64)
 OTHERS = {
@@ -88,6 +90,7 @@ def test_an_id_of_the_catalogue_cannot_be_taken() -> None:
             r"texts\.0: stride is 9, expected at most the window",
         ),
         ("[{id: a, data: d, groups: x}]", r"texts\.0\.groups: unknown key"),
+        ("[{id: a, data: d, average_groups: {groups: [x]}}]", r"texts\.0: average_groups without group"),
     ],
 )
 def test_a_fault_in_own_texts_names_its_place(texts: str, said: str) -> None:
@@ -96,8 +99,55 @@ def test_a_fault_in_own_texts_names_its_place(texts: str, said: str) -> None:
 
 
 def test_everything_that_somebody_sets_for_own_texts_reaches_the_row() -> None:
-    row = OwnTexts(id="a", data="d", text="body", group="g", window=7, stride=3).benchmark()
-    assert row.texts == Texts(text="body", group="g", window=7, stride=3)
+    average = AverageGroups(groups=("x", "y"))
+    row = OwnTexts(
+        id="a", data="d", text="body", group="g", window=7, stride=3, average_groups=average
+    ).benchmark()
+    subset = GroupSubset(label="assumed-2", groups=("x", "y"))
+    assert row.texts == Texts(text="body", group="g", window=7, stride=3, average_groups=subset)
+
+
+PILE_17 = "[{id: pile, average_groups: {label: without-owt2, groups: [ArXiv, Github]}}, pile-10k, boolq]"
+
+
+def test_a_suite_says_which_groups_of_the_pile_are_averaged_and_the_protocol_follows() -> None:
+    whole = suite("[]", PILE_17)
+    subset = GroupSubset(label="without-owt2", groups=("ArXiv", "Github"))
+    texts = Texts(group="meta.pile_set_name", average_groups=subset)
+    assert whole.find_benchmark("pile").texts == texts
+    assert whole.chosen()[0].benchmark == whole.find_benchmark("pile")
+    assert whole.find_benchmark("pile-10k") == CATALOGUE["pile-10k"]
+    files = {"test/arxiv.parquet": FILE}
+    pile = MirrorManifest(stand_in=False, repositories={"pile": MirrorRepository(revision="1", files=files)})
+    chosen, usual = (
+        build_protocols(suite("[]", benchmarks), pile).protocols["pile"] for benchmarks in (PILE_17, "[pile]")
+    )
+    assert chosen.task_hash == texts_hash(texts)
+    assert usual.task_hash == locked_task_hash(CATALOGUE["pile"])
+    assert generation_key("digest", chosen) != generation_key("digest", usual)
+    same = suite("[]", f"[{{id: pile, average_groups: {{groups: [{', '.join(ASSUMED_18.groups)}]}}}}]")
+    assert same.find_benchmark("pile") == CATALOGUE["pile"], "the catalogue's list, under its label"
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (
+            "{id: pile, average_groups: {groups: [Arxiv]}}",
+            "pile has no group 'Arxiv', expected such as 'ArXiv'",
+        ),
+        ("{id: pile, average_groups: {groups: []}}", r"average_groups\.groups: .*at least 1 item"),
+        ("{id: pile, average_groups: {groups: [ArXiv, ArXiv]}}", "'ArXiv' is named twice"),
+        ("{id: pile, average_groups: {groups: [ArXiv], label: A b}}", r"average_groups\.label: .*pattern"),
+        (
+            "{id: boolq, average_groups: {groups: [x]}}",
+            "average_groups of boolq, whose documents have no groups",
+        ),
+    ],
+)
+def test_groups_to_average_that_are_not_there_are_refused_by_name(choice: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=rf"benchmarks\.0.*{said}"):
+        suite("[]", f"[{choice}]")
 
 
 def test_the_hash_of_texts_covers_every_setting_and_the_evaluators_version(

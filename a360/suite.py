@@ -28,6 +28,8 @@ class ModelSection(Record):
     name: Name
     root: str
     """URI of the checkpoint root; a path is relative to the suite's file."""
+    hub: tuple[str, ...] = ()
+    """Ids of the repository on the hub that the checkpoints were copied from, today's first. For people."""
     s3: StoreSettings = StoreSettings()
     naming: Naming
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"

@@ -11,12 +11,15 @@ from a360.suite import parse_suite, shipped_suite_text, shipped_suites, suite_sc
 
 def print_suites() -> None:
     """The names of the shipped suites and what they evaluate, on stdout."""
-    print_table(["suite", "training run", "benchmarks"], [_suite_row(name) for name in shipped_suites()])
+    print_table(
+        ["suite", "training run", "on the hub", "benchmarks"], [_suite_row(name) for name in shipped_suites()]
+    )
 
 
 def _suite_row(name: str) -> list[str]:
     suite = parse_suite(shipped_suite_text(name), where=f"shipped suite {name}", base_dir=Path.cwd())
-    return [name, suite.model.name, ", ".join(benchmark.id for benchmark, _ in suite.chosen())]
+    benchmarks = ", ".join(benchmark.id for benchmark, _ in suite.chosen())
+    return [name, suite.model.name, ", ".join(suite.model.hub) or "-", benchmarks]
 
 
 def print_suite(name: str) -> None:

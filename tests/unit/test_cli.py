@@ -92,7 +92,7 @@ def test_the_module_is_the_command() -> None:
 
 def test_suites_alone_lists_them(a360_command: Call) -> None:
     assert a360_command("suites").out == a360_command("suites", "list").out
-    assert re.search(r"^demo +demo-llama +demo-mmlu-5shot, ", a360_command("suites").out, re.MULTILINE)
+    assert re.search(r"^demo +demo-llama +- +demo-mmlu-5shot, ", a360_command("suites").out, re.MULTILINE)
 
 
 def test_a_shown_suite_is_the_file_as_it_ships(a360_command: Call) -> None:

@@ -6,6 +6,7 @@ a360/datasets/download.py asks here for the rest of a file instead. Every answer
 must do (ConfigError), what is not there (MissingError) and what may pass (TransientError).
 """
 
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +31,12 @@ except ImportError as error:
     ) from error
 
 _Result = TypeVar("_Result")
+RECEIVE_BUFFER_BYTES = 128 << 10
+"""What the system may hold of a file before this process reads it; a kill loses it, and it is sent again.
+
+Left to itself the system takes megabytes for each connection, the more the busier this process is. One
+connection moves about this many bytes per round trip, 6 MB/s at 20 ms: ``--workers`` is how many there are.
+"""
 _LISTED_FILES = 50_000
 _REFUSED = {401, 403}
 _PASSING = {408, 425, 429}
@@ -145,6 +152,7 @@ class Hub:
                 raise RangeError
             if answer.is_error:
                 raise httpx2.HTTPStatusError("", request=answer.request, response=answer)
+            _bound_buffer(answer)
             yield _body(answer)
 
     def _retry(self, attempt: Callable[[], _Result]) -> _Result:
@@ -211,6 +219,12 @@ def _snapshot(info: "DatasetInfo", where: str) -> Snapshot:
             f"fewer than {_LISTED_FILES:,} files: beyond that its list is not complete"
         )
     return Snapshot(commit=info.sha, files=tuple(sorted(files, key=lambda file: file.path)))
+
+
+def _bound_buffer(answer: "httpx2.Response") -> None:
+    """Set on the open connection: the session is huggingface_hub's, with the proxies of the environment."""
+    connection = answer.extensions["network_stream"].get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
 
 
 def _body(answer: "httpx2.Response") -> Body:

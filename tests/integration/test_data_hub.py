@@ -1,7 +1,9 @@
 """The hub's answers, good and bad, as a360 understands them; and that the stand-in speaks as the hub does."""
 
+import gc
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from a360.datasets.download import Source, download_file
-from a360.datasets.hub import Hub, HubFile, Patience
+from a360.datasets.hub import RECEIVE_BUFFER_BYTES, Hub, HubFile, Patience
 from a360.datasets.mirror import MirrorFile
 from a360.errors import A360Error, ConfigError, DataError, MissingError, TransientError
 from tests.hub import Asked, Interference, StandIn, git_blob, sha256, stand_in_hub
@@ -54,6 +56,27 @@ def in_process(code: str, stand_in: StandIn, home: Path) -> str:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
+
+
+def test_the_system_holds_little_of_a_file_that_is_not_read_yet(stand_in: StandIn) -> None:
+    """Whatever the load: a killed process loses at most this, once per connection."""
+    wanted = source(stand_in)
+    address = ("127.0.0.1", int(stand_in.url.rpartition(":")[2]))
+    with patient(stand_in)[0].open(NAME, wanted.commit, wanted.file.path) as body:
+        sockets = [
+            each for each in gc.get_objects() if isinstance(each, socket.socket) and each.fileno() >= 0
+        ]
+        clients = [each for each in sockets if peer_of(each) == address]
+        sizes = [each.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) for each in clients]
+        assert b"".join(body.chunks) == ROWS
+    assert 2 * RECEIVE_BUFFER_BYTES in sizes, "Linux reports twice what was asked for"
+
+
+def peer_of(connection: socket.socket) -> object:
+    try:
+        return connection.getpeername()
+    except OSError:
+        return None
 
 
 # --- the stand-in ------------------------------------------------------------------------------------

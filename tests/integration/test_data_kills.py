@@ -1,7 +1,8 @@
 """kill -9 of ``a360 data mirror`` at random bytes: the tree is the same, and hardly a byte came twice.
 
-The stand-in for the hub counts what it sends and kills the client the moment a count is reached. KILLS_SEED
-repeats a run.
+The stand-in for the hub counts what it sends and kills the client the moment a count is reached. What comes
+twice is what lay in buffers then: those of four connections, which a360/datasets/hub.py bounds, and the
+stand-in's own. KILLS_SEED repeats a run.
 """
 
 import os

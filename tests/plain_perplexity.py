@@ -1,7 +1,7 @@
 """Perplexities with transformers alone, one document at a time: what the evaluator is compared with.
 
-``python plain_perplexity.py MODEL_DIR DOCUMENTS.json WINDOW STRIDE`` prints JSON. DOCUMENTS is a list of
-[group, text]. Knows neither a360 nor lm-eval.
+``python plain_perplexity.py MODEL_DIR DOCUMENTS.json WINDOW STRIDE [GROUP…]`` prints JSON. DOCUMENTS is a
+list of [group, text]; the average over documents of the GROUPs is given too. Knows neither a360 nor lm-eval.
 """
 
 import json
@@ -53,12 +53,18 @@ def numbers(documents: list[tuple[str, float, int]]) -> Numbers:
     }
 
 
+def macro(groups: list[Numbers]) -> dict[str, float]:
+    """Of every metric the unweighted mean over groups."""
+    names = [name for name in groups[0] if name != "loglikelihoods"]
+    return {name: sum(group[name] for group in groups) / len(groups) for name in names}  # type: ignore[literal-required]
+
+
 def _gaps(text: str) -> int:
     """Runs of whitespace."""
     return sum(a.isspace() and not (i and text[i - 1].isspace()) for i, a in enumerate(text))
 
 
-def main(model_dir: str, documents_path: str, window: str, stride: str) -> None:
+def main(model_dir: str, documents_path: str, window: str, stride: str, *chosen: str) -> None:
     torch.set_num_threads(1)
     tokenizer = AutoTokenizer.from_pretrained(model_dir)
     model = AutoModelForCausalLM.from_pretrained(model_dir, dtype=torch.float32)
@@ -71,8 +77,16 @@ def main(model_dir: str, documents_path: str, window: str, stride: str) -> None:
         value = loglikelihood(model, [tokenizer.bos_token_id, *tokens], int(window), int(stride))
         groups.setdefault(group, []).append((text, value, len(tokens)))
     pooled = [document for members in groups.values() for document in members]
-    result = {"": numbers(pooled), **{group: numbers(members) for group, members in groups.items()}}
-    print(json.dumps({"numbers": result, "modules": sorted({name.split(".")[0] for name in sys.modules})}))
+    parts = {group: numbers(members) for group, members in groups.items()}
+    some = [document for group in chosen for document in groups[group]]
+    said = {
+        "numbers": {"": numbers(pooled), **parts},
+        "macro": macro(list(parts.values())),
+        "chosen": numbers(some)["document_perplexity"] if some else None,
+        "chosen_macro": macro([parts[group] for group in chosen])["document_perplexity"] if some else None,
+        "modules": sorted({name.split(".")[0] for name in sys.modules}),
+    }
+    print(json.dumps(said))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from a360.benchmarks import CATALOGUE
 from a360.datasets.bundle import write_bundle
 from a360.datasets.mirror import MANIFEST_NAME, build_manifest, read_manifest, write_manifest
 from a360.datasets.unbundle import read_bundle
@@ -300,25 +301,39 @@ def test_verify_of_no_mirror_is_a_config_error(tmp_path: Path) -> None:
 
 # --- a machine without a network ---------------------------------------------------------------------
 
+LOOPBACK_UP = """
+import fcntl, os, socket, struct, sys
+flags = struct.pack("16sh14x", b"lo", 1)  # struct ifreq: IFF_UP
+fcntl.ioctl(socket.socket(), 0x8914, flags)  # SIOCSIFFLAGS
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+REACH = """
+import socket
+server = socket.create_server(("127.0.0.1", 0))
+socket.create_connection(server.getsockname()).close()
+try:
+    socket.create_connection(("192.0.2.1", 80), timeout=5)
+except OSError as error:
+    print(error.strerror)
+"""
+
 
 def no_network() -> list[str]:
-    """A prefix that runs a command in a network namespace of its own, whose loopback interface is up."""
+    """A prefix that runs a command in a network namespace of its own, whose loopback interface is up.
+
+    The test is skipped only where this machine gives nobody such a namespace.
+    """
     unshare = shutil.which("unshare") or pytest.skip("unshare (util-linux) is not installed")
-    script = 'ip link set lo up 2>/dev/null; exec "$@"'
+    refusals = []
     for flags in (["--net"], ["--net", "--map-root-user"]):
-        prefix = [unshare, *flags, "sh", "-c", script, "sh"]
-        if subprocess.run([*prefix, "true"], capture_output=True).returncode == 0:
-            return prefix
-    pytest.skip("this kernel gives neither root nor user namespaces a network of their own")
+        made = subprocess.run([unshare, *flags, "true"], capture_output=True, text=True)
+        if made.returncode == 0:
+            return [unshare, *flags, sys.executable, "-c", LOOPBACK_UP]
+        refusals.append(made.stderr.strip())
+    pytest.skip(f"neither root nor a user namespace gets a network of its own: {'; '.join(refusals)}")
 
 
-def test_a_bundle_is_all_that_a_machine_without_network_needs_to_evaluate(tmp_path: Path) -> None:
-    prefix = no_network()
-    alone = subprocess.run([*prefix, "cat", "/proc/net/dev"], capture_output=True, text=True).stdout
-    assert [line.split(":")[0].strip() for line in alone.splitlines()[2:]] == ["lo"]
-    write_mirror(tmp_path / "made" / "mirror", split_documents(read_documents())[1])
-    there = tmp_path / "there"
-    write_checkpoint(there / "checkpoints" / "step_1", seed=1)
+def alone_suite(folder: Path, benchmarks: Sequence[str]) -> Path:
     suite = {
         "name": "alone",
         "model": {
@@ -327,22 +342,58 @@ def test_a_bundle_is_all_that_a_machine_without_network_needs_to_evaluate(tmp_pa
         },
         "store": {"uri": "store"},
         "data": {"mirror": "mirror"},
-        "benchmarks": ["demo-boolq"],
-        "run": {"device": "cpu", "threads": 1},
+        "benchmarks": list(benchmarks),
+        "run": {"device": "cpu", "threads": 1, "batch_size": 16, "pairs_per_group": "all"},
     }  # fmt: skip
-    (there / "suite.yaml").write_text(json.dumps(suite))
-    archive = there / "demo.tar.zst"
-    made = tmp_path / "made" / "mirror"
-    packed = a360("data", "bundle", made, archive, "--suite", "suite.yaml", cwd=there)
-    assert packed.returncode == 0, packed.stderr
-    shutil.rmtree(tmp_path / "made")
+    folder.mkdir(exist_ok=True)
+    (folder / "suite.yaml").write_text(json.dumps(suite))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def demo_mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo") / "mirror"
+    write_mirror(folder, split_documents(read_documents())[1])
+    return folder
+
+
+def test_a_bundle_of_a_suite_has_the_data_of_its_benchmarks_only(demo_mirror: Path, tmp_path: Path) -> None:
+    there = alone_suite(tmp_path / "there", ["demo-boolq"])
     for words in (
-        ["data", "unbundle", archive, "mirror"],
+        ["data", "bundle", demo_mirror, "demo.tar.zst", "--suite", "suite.yaml"],
+        ["data", "unbundle", "demo.tar.zst", "mirror"],
+        ["data", "verify", "mirror"],
+    ):
+        done = a360(*words, cwd=there)
+        assert done.returncode == 0, done.stderr[-3000:]
+    assert sorted(path.name for path in (there / "mirror").iterdir()) == ["aps", MANIFEST_NAME]
+    assert [path.name for path in (there / "mirror" / "aps").iterdir()] == ["super_glue"]
+
+
+@pytest.mark.timeout(900)
+def test_a_bundle_is_all_that_a_machine_without_network_needs_for_every_demo_benchmark(
+    demo_mirror: Path, tmp_path: Path
+) -> None:
+    prefix = no_network()
+    reached = subprocess.run([*prefix, sys.executable, "-c", REACH], capture_output=True, text=True)
+    assert (reached.returncode, reached.stdout) == (0, "Network is unreachable\n"), reached.stderr
+    benchmarks = [row.id for row in CATALOGUE.values() if row.stand_in]
+    there = alone_suite(tmp_path / "there", benchmarks)
+    write_checkpoint(there / "checkpoints" / "step_1", seed=1)
+    made = tmp_path / "made" / "mirror"
+    shutil.copytree(demo_mirror, made)
+    packed = a360("data", "bundle", made, there / "demo.tar.zst", "--suite", "suite.yaml", cwd=there)
+    assert packed.returncode == 0, packed.stderr
+    files = tree(made)
+    shutil.rmtree(made.parent)
+    for words in (
+        ["data", "unbundle", "demo.tar.zst", "mirror"],
         ["data", "verify", "mirror"],
         ["run", "suite.yaml"],
     ):
         done = a360(*words, cwd=there, prefix=prefix)
         assert done.returncode == 0, done.stderr[-3000:]
-    assert len(list((there / "store" / "v1" / "commits").rglob("demo-boolq/*.json"))) == 1
-    assert [path.name for path in (there / "mirror" / "aps").iterdir()] == ["super_glue"]
-    assert not (there / "mirror" / "cais").exists()
+    assert tree(there / "mirror") == files
+    commits = (there / "store" / "v1" / "commits").rglob("*.json")
+    assert sorted(path.parent.name for path in commits) == sorted(benchmarks)
+    assert all(f'"id":"{name}"' in (there / "report" / "report.html").read_text() for name in benchmarks)

@@ -34,9 +34,14 @@ pytestmark = [pytest.mark.integration, pytest.mark.equality, pytest.mark.timeout
 ROOT = Path(__file__).parents[2]
 TASKS = ROOT / "a360" / "benchmarks" / "tasks"
 DEMO = tuple(row for row in CATALOGUE.values() if row.stand_in and row.evaluator == "harness")
-"""What the perplexity evaluator scores is held to a plain script instead: test_perplexity.py."""
+"""What the perplexity evaluator scores is held to plain scripts too: test_perplexity.py and test_pile.py."""
+PILE = CATALOGUE["demo-pile-10k"]
+"""Of its rows lm-eval has the sample of 10,000 documents as a task; the whole Pile's loads no more."""
 TOLERANCE = 5e-4
 """Of a log-likelihood in nats, between different batch sizes and numbers of threads; see `allowed`."""
+
+PILE_TOLERANCE = 1e-6
+"""Of a perplexity, relative: sums over thousands of tokens."""
 
 _WITHOUT_A360 = (
     "import sys, runpy; sys.modules['a360'] = None; runpy.run_module('lm_eval', run_name='__main__')"
@@ -59,7 +64,7 @@ class World:
         return {**os.environ, **cache, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
 
     def evaluate(self, batch_size: int) -> dict[str, tuple[Result, list[dict[str, object]]]]:
-        """a360's results and items of all demo benchmarks, by benchmark id."""
+        """a360's results and items of all demo benchmarks and PILE, by benchmark id."""
         store = self.directory / f"store-{batch_size}"
         suite = self.directory / f"suite-{batch_size}.yaml"
         suite.write_text(
@@ -75,7 +80,7 @@ class World:
                     },
                     "store": {"uri": store.name},
                     "data": {"mirror": str(self.mirror_dir)},
-                    "benchmarks": [row.id for row in DEMO],
+                    "benchmarks": [row.id for row in (*DEMO, PILE)],
                     "run": {
                         "device": "cpu", "batch_size": batch_size, "threads": 1, "pairs_per_group": "all",
                         "cache_dir": "cache",
@@ -252,6 +257,24 @@ def test_every_document_and_metric_is_bit_equal_to_the_command_line(
     assert differences(items, result, command_line[benchmark.id], 0.0) == []
 
 
+def test_the_sample_of_the_pile_has_the_perplexities_of_lm_evals_task(
+    world: World, evaluated: dict[str, tuple[Result, list[dict[str, object]]]]
+) -> None:
+    """Another evaluator with other batches: equal but for the last bits of float32."""
+    result, items = evaluated[PILE.id]
+    harness = world.harness(PILE, 4)
+    assert metric_differences(result, harness, PILE_TOLERANCE) == []
+    assert {label for label in harness.results["results"][PILE.task] if label.endswith("none")} >= {
+        "bits_per_byte,none", "byte_perplexity,none", "word_perplexity,none",
+    }  # fmt: skip
+    theirs = {str(s["doc_id"]): harness.likelihoods(PILE.task, s)[0] for s in harness.samples[PILE.task]}
+    ours = {str(item["target"]).rpartition(":")[2]: item["loglikelihoods"] for item in items}
+    assert len(theirs) == len(ours) == 44
+    for number, likelihood in theirs.items():
+        row = str(int(number) + 1)  # a place counts rows from 1
+        assert ours[row] == [pytest.approx(likelihood, abs=allowed(likelihood, TOLERANCE))]
+
+
 def test_the_language_average_is_the_mean_of_what_the_command_line_reports(
     world: World, evaluated: dict[str, object], command_line: dict[str, Harness]
 ) -> None:
@@ -267,7 +290,7 @@ def test_the_language_average_is_the_mean_of_what_the_command_line_reports(
         sum(reported("demo-mmlu-5shot", subject, "acc,none") for subject in mmlu) / 57,
         reported("demo-truthfulqa-mc2", "truthfulqa_mc2", "acc,none"),
     ]
-    assert len(evaluated) == len(DEMO)
+    assert len(evaluated) == len(DEMO) + 1
     with (world.directory / "report" / "table.csv").open() as file:
         [row] = [row for row in csv.DictReader(file) if row["benchmark"] == "demo-average-language"]
     assert float(row["value"]) == pytest.approx(sum(parts) / 4, abs=1e-12)

@@ -64,6 +64,12 @@ legal_gov: high_school_government_and_politics international_law jurisprudence m
 other: logical_fallacies miscellaneous philosophy security_studies high_school_geography
 """
 
+MMLU_GROUPS = {
+    name: tuple(subjects.split())
+    for name, _, subjects in (
+        entry.partition(":") for entry in MMLU.strip().replace("\n  ", " ").splitlines()
+    )
+}
 LINES = [[cell.strip() for cell in line.split("|")] for line in TABLE.strip().splitlines()[1:]]
 ROWS = {row.id: row for row in CATALOGUE.values() if not row.stand_in}
 
@@ -110,10 +116,7 @@ def test_a_demo_twin_differs_in_its_name_and_rows_only(row: Benchmark) -> None:
 
 
 def test_the_eleven_groups_of_mmlu_hold_the_57_subjects_of_the_frozen_table() -> None:
-    frozen = {
-        name: set(subjects.split()) for name, _, subjects in
-        (entry.partition(":") for entry in MMLU.strip().replace("\n  ", " ").splitlines())
-    }  # fmt: skip
+    frozen = {name: set(subjects) for name, subjects in MMLU_GROUPS.items()}
     assert (len(frozen), sum(map(len, frozen.values()))) == (11, 57)
     assert list(GROUPS) == list(frozen)
     assert {name: set(subjects) for name, subjects in GROUPS.items()} == frozen

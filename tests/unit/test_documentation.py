@@ -12,6 +12,7 @@ import pytest
 import typer.main
 
 import a360.cli
+from a360.benchmarks import CATALOGUE
 from a360.suite import parse_suite
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,6 +133,25 @@ def test_the_reference_of_the_benchmarks_is_up_to_date() -> None:
     assert page.read_text() == printed.stdout, "run `make docs`"
     for target in set(re.findall(r"\]\((\.\./[^)]+)\)", printed.stdout)):
         assert (page.parent / target).is_file()
+
+
+def test_the_proof_of_every_benchmark_names_tests_that_compare_its_twin() -> None:
+    page = (ROOT / "docs" / "reference" / "benchmarks.md").read_text()
+    proofs = {
+        cells[2].strip("` "): cells[7] for line in page.splitlines() if len(cells := line.split("|")) == 9
+    }
+    rows = {row.id: row for row in CATALOGUE.values() if not row.stand_in}
+    assert rows.keys() == proofs.keys() - {"id", "---"}
+    for name, row in rows.items():
+        tests = re.findall(r"\]\(\.\./\.\./tests/integration/(\w+\.py)\)", proofs[name])
+        assert tests, name
+        for test in tests:
+            # test_equality.py takes all rows of the harness from the catalogue.
+            implied = test == "test_equality.py" and row.evaluator == "harness"
+            text = (ROOT / "tests" / "integration" / test).read_text()
+            assert implied or f'"demo-{name}"' in text, f"{test} does not compare demo-{name}"
+        own = row.evaluator == "perplexity" or row.folder is None or bool(row.macros)
+        assert ("a plain script" in proofs[name]) == own, name
 
 
 @pytest.mark.parametrize(

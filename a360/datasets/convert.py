@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 import xxhash
 
 from a360.benchmarks import Texts
-from a360.datasets.configurations import write_readme
+from a360.datasets.configurations import index_configurations, write_readme
 from a360.datasets.converters import CONVERTERS, ConvertedRow
-from a360.datasets.mirror import MANIFEST_NAME, README_NAME, MirrorFile, MirrorRepository
+from a360.datasets.mirror import INDEX_NAME, MANIFEST_NAME, README_NAME, MirrorFile, MirrorRepository
 from a360.datasets.source_files import refuse
 from a360.datasets.target import OWN_REVISION, MirrorTarget
 from a360.datasets.texts import read_texts
@@ -191,6 +191,8 @@ def _put(
         target.place(path, f"{name}/{place}")
     if readme is not None:
         files[README_NAME] = target.write(f"{name}/{README_NAME}", readme)
+        if index := index_configurations(readme):
+            files[INDEX_NAME] = target.write(f"{name}/{INDEX_NAME}", index)
     target.commit({name: MirrorRepository(revision=revision, files=files)})
     for key in target.sizes():
         if key.startswith(f"{name}/") and key.removeprefix(f"{name}/") not in files:

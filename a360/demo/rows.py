@@ -13,7 +13,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from a360.datasets.mirror import README_NAME, MirrorManifest, build_manifest, read_manifest, write_manifest
+from a360.datasets.configurations import index_configurations
+from a360.datasets.mirror import (
+    INDEX_NAME,
+    README_NAME,
+    MirrorManifest,
+    build_manifest,
+    read_manifest,
+    write_manifest,
+)
 from a360.datasets.staging import verify_files
 from a360.demo.everyday import (
     copa_rows,
@@ -111,7 +119,7 @@ def _repositories(heldout: Sequence[Document]) -> dict[str, dict[str, Splits]]:
 
 
 def _write_repository(root: Path, configurations: Mapping[str, Splits]) -> None:
-    """``<configuration>/<split>-00000-of-00001.parquet`` for every split, and the README that names them."""
+    """``<configuration>/<split>-00000-of-00001.parquet`` for every split, and what names them."""
     for configuration, splits in configurations.items():
         (root / configuration).mkdir(parents=True)
         for split, rows in splits.items():
@@ -119,7 +127,10 @@ def _write_repository(root: Path, configurations: Mapping[str, Splits]) -> None:
                 raise DataError(f"{root.name}/{configuration} has no rows for its split {split}")
             path = root / configuration / f"{split}-00000-of-00001.parquet"
             pq.write_table(pa.Table.from_pylist(rows), path)
-    (root / README_NAME).write_text(_readme(configurations))
+    readme = _readme(configurations).encode()
+    (root / README_NAME).write_bytes(readme)
+    if index := index_configurations(readme):
+        (root / INDEX_NAME).write_bytes(index)
 
 
 def _readme(configurations: Mapping[str, Splits]) -> str:

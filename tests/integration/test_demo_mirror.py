@@ -45,6 +45,12 @@ from datasets import load_dataset
 print([row["label"] for row in load_dataset("aps/super_glue", "boolq", split="validation")])
 """
 
+COUNT_ROWS = """
+import sys
+from datasets import load_dataset
+print(sum(len(split) for split in load_dataset(*sys.argv[1:]).values()))
+"""
+
 
 @pytest.fixture(scope="module")
 def mirror_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -114,6 +120,16 @@ def test_a_mirror_with_other_rows_is_not_answered_from_the_cache(mirror_dir: Pat
     assert run_offline(LOAD_LABELS, swapped, tmp_path / "cache") == str([1 - label for label in labels])
     data = ["aps/super_glue/boolq"]
     assert data_revision(read_manifest(swapped), data) != data_revision(read_manifest(mirror_dir), data)
+
+
+@pytest.mark.parametrize("data", ["aps/super_glue/copa", "allenai/ai2_arc/ARC-Easy"])
+def test_a_later_configuration_loads_where_it_alone_is_staged(
+    data: str, mirror_dir: Path, tmp_path: Path
+) -> None:
+    staged = stage_mirror(open_store(mirror_dir.as_uri()), [data], tmp_path)
+    repository, _, configuration = data.rpartition("/")
+    rows = sum(len(pq.read_table(path)) for path in (mirror_dir / data).glob("*.parquet"))
+    assert run_offline(COUNT_ROWS, staged, tmp_path / "cache", repository, configuration) == str(rows)
 
 
 def test_a_staged_part_of_a_mirror_loads(mirror_dir: Path, tmp_path: Path) -> None:

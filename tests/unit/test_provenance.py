@@ -38,6 +38,11 @@ def test_outside_a_container_the_package_set_and_the_machine_speak(monkeypatch: 
     assert provenance.environment().startswith("packages-")
     assert provenance.node()
     assert provenance.new_attempt() != provenance.new_attempt()
-    monkeypatch.setattr(provenance, "packages", lambda: {"torch": "0"})
-    provenance.environment.cache_clear()
-    assert provenance.environment() == "packages-" + hash_value({"torch": "0"})
+    found = set()
+    for packages, revision in (({"torch": "0"}, "aa"), ({"torch": "1"}, "aa"), ({"torch": "0"}, "bb")):
+        monkeypatch.setattr(provenance, "packages", lambda packages=packages: packages)
+        monkeypatch.setattr(provenance, "git_sha", lambda revision=revision: revision)
+        provenance.environment.cache_clear()
+        assert provenance.environment() == f"packages-{hash_value([packages, revision])}"
+        found.add(provenance.environment())
+    assert len(found) == 3, "what failed for good is tried again with other packages, and with another a360"

@@ -14,8 +14,8 @@ from a360.errors import DataError
 UNREADABLE = (DatasetsError, ValueError, KeyError, TypeError, RuntimeError, OSError)
 """What ``datasets.load_dataset`` raises."""
 
-_NO_FILES = re.compile(r"'(\w+)': \(None,|Instruction \"(\w+)\" corresponds to no data")
-"""How datasets 5.2 says that no file has the name of a split's files, alone or beside other splits."""
+_NO_FILES = re.compile(r"'(\w+)': (?:\(None,|\[\])|Instruction \"(\w+)\" corresponds to no data")
+"""How datasets 5.2 says that no file has the name of a split's files: alone, beside others, by an index."""
 
 
 def unreadable(benchmark: Benchmark, task: ConfigurableTask, error: Exception) -> Exception:

@@ -9,6 +9,8 @@ import datasets
 import pytest
 
 from a360.benchmarks import CATALOGUE, find_benchmark
+from a360.datasets.configurations import index_configurations
+from a360.datasets.mirror import INDEX_NAME
 from a360.errors import DataError
 from a360.evaluators.tasks import VerifiedTask, load_tasks
 from tests.altered_rows import Alter
@@ -218,6 +220,9 @@ def test_a_missing_split_is_refused_by_name(split: str, demo_mirror: Path, alter
         line = "  - split: validation\n    path: boolq/validation-*\n"
         assert line in card.read_text()
         card.write_text(card.read_text().replace(line, ""))
+        index = index_configurations(card.read_bytes())
+        assert index
+        card.with_name(INDEX_NAME).write_bytes(index)
     else:
         [path] = Path(place).glob(f"{name}*")
         path.unlink()

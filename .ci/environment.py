@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-EXTRAS = ("evaluate", "publish", "dev")
+EXTRAS = ("evaluate", "publish", "workflows", "cluster", "dev")
 MARKER = ".complete"
 
 

@@ -65,11 +65,15 @@ mutants: setup ## Break the code line by line: each change must fail the test th
 bench: setup ## Measure: planning at the size of Amber
 	@for script in bench/*.py; do echo "== $$script"; $(PY) "$$script"; done
 
+render: setup ## Write the workflows to helm/a360/files and workflows/submit
+	$(PY) -m workflows render
+
 golden: setup ## Rewrite the golden files after a deliberate change
 	A360_GOLDEN=write $(PY) -m pytest tests/unit -m golden
 
-check-golden: setup ## Compare with the golden files
+check-golden: setup ## Compare with the golden files and the rendered workflows
 	$(PY) -m pytest tests/unit -m golden
+	$(PY) -m workflows render --check
 
 lock: setup ## Recompute the hashes of lm-eval's tasks after a deliberate change
 	$(PY) -c "from pathlib import Path; from a360.demo import rows, text; \
@@ -97,4 +101,4 @@ help: ## Show this list
 	  /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup demo demo-short format lint types test test-unit test-integration equality kills mutants bench \
-  golden check-golden lock docs ci tools clean help
+  render golden check-golden lock docs ci tools clean help

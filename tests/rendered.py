@@ -20,6 +20,7 @@ from workflows.settings import (
     Cache,
     Images,
     Lifetimes,
+    Placement,
     PodKind,
     Pods,
     Retries,
@@ -57,9 +58,7 @@ FULL = Settings(
             priority_class="nightly",
         ),
         sandbox=PodKind(cpu="3", memory="6Gi", deadline_seconds=5000, runtime_class="gvisor"),
-        orchestrate=PodKind(
-            cpu="10m", memory="256Mi", deadline_seconds=90000, tolerations=(Toleration(key="cpu"),)
-        ),
+        orchestrate=Placement(deadline_seconds=90000, tolerations=(Toleration(key="cpu"),)),
         grace_seconds=45,
     ),
     accelerator=Accelerator(resource="amd.com/gpu", count=4, shared_memory="32Gi", queue="gpus"),
@@ -91,7 +90,7 @@ FULL = Settings(
     user_id=20002,
     suites_config_map="my-suites",
     progress="0/10",
-    labels={"team": "evals"},
+    labels={"team": "evals", "cost": "012"},
 )
 LEAN = Settings(
     secrets=Secrets(s3=(), wandb=None, judge=None, hub=None),

@@ -12,7 +12,7 @@ from hera.workflows import Container
 from hera.workflows import models as m
 
 from workflows.retry import grown_memory, pod_retry
-from workflows.settings import PodKind, SecretEnv, Settings
+from workflows.settings import Placement, PodKind, SecretEnv, Settings
 
 WORK_DIR = "/a360/work"
 OUT_DIR = "/a360/out"
@@ -55,13 +55,10 @@ def pod_container(settings: Settings, pod: Pod, **changes: Any) -> Container:
         "service_account_name": pod.account,
         "automount_service_account_token": False,
         "executor": m.ExecutorConfig(service_account_name=settings.accounts.executor),
-        "active_deadline_seconds": kind.deadline_seconds,
         "retry_strategy": pod_retry(settings),
-        "pod_spec_patch": pod_patch(settings, kind),
+        "pod_spec_patch": pod_patch(settings, kind, kind.memory),
         "labels": base_labels(settings, pod.component) | {"a360/template": pod.name},
-        "node_selector": dict(kind.node_selector) or None,
-        "tolerations": [m.Toleration(**t.model_dump()) for t in kind.tolerations] or None,
-        "priority_class_name": kind.priority_class,
+        **placed(kind),
     }
     volumes, mounts = _volumes(settings, pod)
     fields["volumes"] = volumes + changes.pop("volumes", [])
@@ -101,15 +98,25 @@ def base_labels(settings: Settings, component: str) -> dict[str, str]:
     }
 
 
-def pod_patch(settings: Settings, kind: PodKind, waits: bool = False) -> str:
-    """The text of a template's podSpecPatch; ``waits`` is for resource templates, whose main is Argo's own.
+def placed(place: Placement) -> dict[str, Any]:
+    """Hera's arguments for where a template's pods run, and until when."""
+    return {
+        "active_deadline_seconds": place.deadline_seconds,
+        "node_selector": dict(place.node_selector) or None,
+        "tolerations": [m.Toleration(**t.model_dump()) for t in place.tolerations] or None,
+        "priority_class_name": place.priority_class,
+    }
+
+
+def pod_patch(settings: Settings, place: Placement, memory: str | None) -> str:
+    """The text of a template's podSpecPatch; without ``memory`` its main container is Argo's own.
 
     The init container of a pod with a read-only root needs a /tmp: without it a resource template's cannot
     write the manifest. Resource pods have no wait container.
     """
     lines = [f"terminationGracePeriodSeconds: {settings.pods.grace_seconds}"]
-    if kind.runtime_class:
-        lines.append(f"runtimeClassName: {kind.runtime_class}")
+    if place.runtime_class:
+        lines.append(f"runtimeClassName: {place.runtime_class}")
     own = [
         "  securityContext:",
         "    allowPrivilegeEscalation: false",
@@ -121,11 +128,11 @@ def pod_patch(settings: Settings, kind: PodKind, waits: bool = False) -> str:
     ]
     tmp = ["  volumeMounts:", "  - {name: tmp-dir-argo, mountPath: /tmp, subPath: init}"]
     lines += ["initContainers:", "- name: init", *own, *tmp, "containers:"]
-    if waits:
+    if memory is None:
         return "\n".join([*lines, "- name: main", *own]) + "\n"
-    memory = grown_memory(settings, kind.memory)
-    main = ["- name: main", "  resources:", "    requests:", f"      memory: {memory}"]
-    return "\n".join([*lines, "- name: wait", *own, *main, "    limits:", f"      memory: {memory}"]) + "\n"
+    grown = grown_memory(settings, memory)
+    main = ["- name: main", "  resources:", "    requests:", f"      memory: {grown}"]
+    return "\n".join([*lines, "- name: wait", *own, *main, "    limits:", f"      memory: {grown}"]) + "\n"
 
 
 def _resources(kind: PodKind, devices: dict[str, str]) -> m.ResourceRequirements:

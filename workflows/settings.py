@@ -84,14 +84,9 @@ class Toleration(Record):
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
 
 
-class PodKind(Record):
-    """What one kind of pod asks for, and for how long it may work."""
+class Placement(Record):
+    """Where one kind of pod runs, and for how long it may work."""
 
-    cpu: Cpu
-    memory: Memory
-    """Requested and the limit; grown after the pod ran out of it."""
-    scratch: Memory = "10Gi"
-    """Size limit of the work volume, where HOME, TMPDIR and everything else that is written lie."""
     deadline_seconds: Seconds
     """Of one attempt, waiting for a node not included. An attempt that ends here is not repeated."""
     node_selector: dict[str, str] = Field(default_factory=dict)
@@ -99,6 +94,16 @@ class PodKind(Record):
     priority_class: Name | None = None
     runtime_class: Name | None = None
     """gVisor or the like, mostly for the sandbox."""
+
+
+class PodKind(Placement):
+    """What one kind of pod asks for beside its place."""
+
+    cpu: Cpu
+    memory: Memory
+    """Requested and the limit; grown after the pod ran out of it."""
+    scratch: Memory = "10Gi"
+    """Size limit of the work volume, where HOME, TMPDIR and everything else that is written lie."""
 
 
 class Pods(Record):
@@ -113,11 +118,11 @@ class Pods(Record):
     judge: PodKind = PodKind(cpu="500m", memory="2Gi", deadline_seconds=14400)
     publish: PodKind = PodKind(cpu="1", memory="8Gi", deadline_seconds=7200)
     mirror: PodKind = PodKind(cpu="1", memory="4Gi", scratch="100Gi", deadline_seconds=86400)
-    orchestrate: PodKind = PodKind(cpu="10m", memory="256Mi", deadline_seconds=259200)
-    """Waits for one checkpoint's workflow, so it must be allowed longer than that."""
+    orchestrate: Placement = Placement(deadline_seconds=259200)
+    """Waits for one checkpoint's workflow, so it must be allowed longer than that; Argo's container only."""
     executor_cpu: Cpu = "10m"
     executor_memory: Memory = "256Mi"
-    """Of Argo's own two containers in each pod."""
+    """Of each of Argo's own containers."""
     grace_seconds: Seconds = 120
     """From SIGTERM to SIGKILL: time to write the journal's last slice."""
 

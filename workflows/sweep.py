@@ -5,14 +5,14 @@ bounded here by ``parallelism`` on the steps. A child's name is the plan's choic
 waiting pod that is lost finds its child again instead of creating another.
 """
 
-from typing import Any
+import json
 
 from hera.workflows import Container, Parameter, Resource, Step, Steps, WorkflowTemplate
 from hera.workflows import models as m
 
 from workflows.checkpoint import checkpoint_template
 from workflows.metrics import job_metrics
-from workflows.pods import OUT_DIR, SUITE_ARGUMENT, Pod, base_labels, pod_container, pod_patch
+from workflows.pods import OUT_DIR, SUITE_ARGUMENT, Pod, base_labels, placed, pod_container, pod_patch
 from workflows.publish import publish_container
 from workflows.retry import child_retry
 from workflows.settings import Settings
@@ -56,7 +56,9 @@ def child_manifest(settings: Settings) -> str:
 
     Hera would strip the quotes around an expression in a Workflow object.
     """
-    labels = "\n".join(f"    {key}: {value}" for key, value in base_labels(settings, "checkpoint").items())
+    own = base_labels(settings.model_copy(update={"labels": {}}), "checkpoint")
+    chosen = {key: json.dumps(value) for key, value in sorted(settings.labels.items()) if key not in own}
+    labels = "\n".join(f"    {key}: {value}" for key, value in (chosen | own).items())
     parameters = "\n".join(
         f"    - name: {name}\n      value: {{{{=toJson({value})}}}}"
         for name, value in {
@@ -119,12 +121,7 @@ def _plan(settings: Settings) -> Container:
 
 
 def _run_checkpoint(settings: Settings) -> Resource:
-    kind = settings.pods.orchestrate
-    fields: dict[str, Any] = {
-        "node_selector": dict(kind.node_selector) or None,
-        "tolerations": [m.Toleration(**t.model_dump()) for t in kind.tolerations] or None,
-        "priority_class_name": kind.priority_class,
-    }
+    place = settings.pods.orchestrate
     return Resource(
         name="run-checkpoint",
         inputs=[Parameter(name=name) for name in ("plan", *ITEM)],
@@ -135,10 +132,9 @@ def _run_checkpoint(settings: Settings) -> Resource:
         failure_condition="status.phase in (Failed, Error)",
         service_account_name=settings.accounts.orchestrator,
         automount_service_account_token=True,
-        active_deadline_seconds=kind.deadline_seconds,
         retry_strategy=child_retry(settings),
-        pod_spec_patch=pod_patch(settings, kind, waits=True),
+        pod_spec_patch=pod_patch(settings, place, memory=None),
         labels=base_labels(settings, "checkpoint") | {"a360/template": "run-checkpoint"},
         metrics=job_metrics(settings, "checkpoint"),
-        **fields,
+        **placed(place),
     )

@@ -174,6 +174,13 @@ def test_every_variable_is_declared(variant: str, found: Template) -> None:
     assert _variables(found.body) - known == set()
 
 
+@everywhere
+def test_every_variable_of_a_spec_is_declared(document: Document) -> None:
+    spec = {key: value for key, value in document["spec"].items() if key != "templates"}
+    names = {p["name"] for p in spec.get("arguments", {}).get("parameters", [])}
+    assert _variables(spec) - GLOBALS - {f"workflow.parameters.{name}" for name in names} == set()
+
+
 def _variables(value: object) -> set[str]:
     """Every dotted name within a tag; within expressions also ``a.b['c']`` as a.b.c."""
     names: set[str] = set()

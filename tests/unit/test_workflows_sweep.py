@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.rendered import FULL, Document, documents, substitute, template
+from tests.rendered import DEFAULT, FULL, Document, documents, substitute, template
 from workflows.checkpoint import checkpoint_name, groups_where
 from workflows.settings import Schedule, Schedules, Settings
 from workflows.sweep import child_manifest
@@ -31,7 +31,7 @@ HOSTILE = [
 PLAIN = {"suite": "amber", "plan": "0123456789abcdef", "checkpoint": "ckpt_012", "groups": "0:race:none"}
 
 
-def child(priority: str = "0", **values: str) -> Document:
+def child(settings: Settings = DEFAULT, priority: str = "0", **values: str) -> Document:
     """The child workflow that Argo would apply."""
     values = PLAIN | values
     scope = {
@@ -42,7 +42,7 @@ def child(priority: str = "0", **values: str) -> Document:
         "inputs.parameters.child": "a360-amber-1700000000-ckpt-012-89abcdef",
         **{f"inputs.parameters.{name}": values[name] for name in ("plan", "checkpoint", "groups")},
     }
-    document: Document = yaml.safe_load(substitute(child_manifest(Settings()), scope))
+    document: Document = yaml.safe_load(substitute(child_manifest(settings), scope))
     return document
 
 
@@ -80,6 +80,13 @@ def test_a_child_says_whose_it_is() -> None:
         "a360/sweep": "a360-amber-1700000000",
         "a360/checkpoint-hash": "89abcdef",
     }
+
+
+def test_own_labels_stay_strings_on_a_child() -> None:
+    labels = child(FULL)["metadata"]["labels"]
+    assert (labels["team"], labels["cost"]) == ("evals", "012")
+    hijack = DEFAULT.model_copy(update={"labels": {"app.kubernetes.io/name": "other"}})
+    assert child(hijack)["metadata"]["labels"]["app.kubernetes.io/name"] == "a360"
 
 
 def test_a_child_comes_from_the_template_that_the_sweep_started_with() -> None:

@@ -53,7 +53,7 @@ def arguments(document: Document) -> dict[str, Any]:
 @pytest.mark.parametrize("name", PLAIN)
 @pytest.mark.parametrize("value", HOSTILE)
 def test_hostile_values_reach_the_child_unchanged(name: str, value: str) -> None:
-    document = child(**{name: value})
+    document = child(DEFAULT, "0", **{name: value})
     assert arguments(document) == PLAIN | {"sweep": "a360-amber-1700000000"} | {name: value}
     if name in ("checkpoint", "plan"):
         assert document["metadata"]["annotations"][f"a360/{name}"] == value

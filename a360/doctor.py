@@ -8,23 +8,20 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
 
 from a360.benchmarks import Benchmark
+from a360.check import Check, State, guarded
 from a360.checkpoints.folders import group_folders
 from a360.checkpoints.naming import NamingScheme
 from a360.datasets.mirror import MirrorManifest, read_stored_manifest, select_files
-from a360.errors import A360Error, DataError
+from a360.errors import DataError
 from a360.plan import build_protocols
 from a360.results.commit import require_conditional_put
 from a360.storage import open_store
 from a360.suite import Suite
-
-State = Literal["ok", "warn", "fail"]
 
 CORE = ("pydantic", "pyarrow", "boto3", "numpy", "typer", "rich")
 EVALUATE = ("torch", "transformers", "lm_eval", "datasets", "safetensors")
@@ -32,16 +29,6 @@ PUBLISH = ("wandb", "matplotlib", "jinja2")
 LOW_DISK_BYTES = 2**30
 _PROBE_SECONDS = 120
 _BRING_DATA = "mirror the data, or take the benchmark out of the suite"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One line: what was looked at, what was found, and what can be done about it."""
-
-    name: str
-    state: State
-    found: str
-    hint: str | None = None
 
 
 def check_installation(suite: Suite | None = None) -> Iterator[Check]:
@@ -57,18 +44,16 @@ def check_installation(suite: Suite | None = None) -> Iterator[Check]:
 
 def check_suite(suite: Suite) -> Iterator[Check]:
     """The checks of what a suite names."""
-    yield _guarded("store", lambda: _check_store(suite))
-    yield _guarded("checkpoints", lambda: _check_checkpoints(suite))
-    yield _guarded("data", lambda: _check_data(suite))
-    yield _guarded("cache", lambda: _check_disk("cache", Path(suite.run.cache_dir), suite.run.cache_gib))
-    yield _guarded("report", lambda: _check_disk("report", Path(suite.publish.directory), 0.0))
+    yield from check_places(suite)
+    yield guarded("cache", lambda: _check_disk("cache", Path(suite.run.cache_dir), suite.run.cache_gib))
+    yield guarded("report", lambda: _check_disk("report", Path(suite.publish.directory), 0.0))
 
 
-def _guarded(name: str, check: Callable[[], Check]) -> Check:
-    try:
-        return check()
-    except A360Error as error:
-        return Check(name=name, state="fail", found=error.message, hint=error.hint)
+def check_places(suite: Suite) -> Iterator[Check]:
+    """The checks of the places that every machine of a sweep reads and writes: store, checkpoints, data."""
+    yield guarded("store", lambda: _check_store(suite))
+    yield guarded("checkpoints", lambda: _check_checkpoints(suite))
+    yield guarded("data", lambda: _check_data(suite))
 
 
 def _check_packages(extra: str, names: tuple[str, ...], otherwise: State) -> Check:

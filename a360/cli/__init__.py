@@ -11,8 +11,11 @@ from typing import Annotated
 
 import typer
 
+from a360.cli.cluster import cluster_app
 from a360.cli.data import data_app
 from a360.cli.epilog import examples
+from a360.cli.place import at_place
+from a360.cluster.place import Place
 from a360.errors import A360Error
 
 app = typer.Typer(
@@ -42,6 +45,7 @@ USE, LOOK, STAGES = "Evaluate a training run", "Look", "Single stages"
 
 app.add_typer(suites_app, name="suites", rich_help_panel=LOOK)
 app.add_typer(data_app, name="data", rich_help_panel=USE)
+app.add_typer(cluster_app)
 
 
 def main() -> None:
@@ -142,12 +146,30 @@ def plan(suite: SuiteName, retry_failed: RetryFailed = False, json: AsJson = Fal
     show_plan(load_suite(suite), retry_failed=retry_failed, as_json=json)
 
 
-@app.command(rich_help_panel=LOOK, epilog=examples("a360 status amber.yaml", "a360 status amber.yaml --json"))
-def status(suite: SuiteName, json: AsJson = False) -> None:
+@app.command(rich_help_panel=LOOK, epilog=examples("a360 status amber.yaml", "a360 status amber --cluster"))
+@at_place
+def status(
+    suite: SuiteName,
+    place: Place,
+    cluster: Annotated[
+        bool,
+        typer.Option(
+            "--cluster",
+            help="Show its sweeps on the cluster as well; SUITE may be one that the chart installed.",
+        ),
+    ] = False,
+    json: AsJson = False,
+) -> None:
     """Show what is done, and why the rest is not."""
+    if cluster:
+        from a360.cli.cluster_status import show_cluster_status
+
+        show_cluster_status(place, suite, as_json=json)
+        return
     from a360.cli.sweeps import show_status
     from a360.suite import load_suite
 
+    place.require_cluster()
     show_status(load_suite(suite), suite, as_json=json)
 
 
@@ -160,19 +182,42 @@ def checkpoints(suite: SuiteName, json: AsJson = False) -> None:
     list_checkpoints(load_suite(suite), as_json=json)
 
 
-@app.command(rich_help_panel=LOOK, epilog=examples("a360 doctor", "a360 doctor amber.yaml --json"))
+@app.command(
+    rich_help_panel=LOOK,
+    epilog=examples("a360 doctor", "a360 doctor amber.yaml", "a360 doctor amber --cluster --probe"),
+)
+@at_place
 def doctor(
+    place: Place,
     suite: Annotated[
         str | None, typer.Argument(metavar="[SUITE]", help="A YAML file, or the name of a shipped suite.")
     ] = None,
+    cluster: Annotated[
+        bool,
+        typer.Option(
+            "--cluster",
+            help="Check a cluster and what the chart installed there; SUITE may be one of its suites.",
+        ),
+    ] = False,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Start one pod there like an evaluate pod: image, store, GPU.")
+    ] = False,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that --probe waits for its pod.")] = 600.0,
     json: AsJson = False,
 ) -> None:
     """Check this installation, and what a suite needs.
 
-    With a suite: store, checkpoints, data, cache and device. Ends with 2 when a check fails.
+    With a suite: store, checkpoints, data, cache and device. With --cluster: Argo, permissions, templates,
+    secrets, accounts, GPUs. Ends with 2 when a check fails.
     """
+    if cluster:
+        from a360.cli.cluster_doctor import show_cluster_checks
+
+        show_cluster_checks(place, suite, probe_seconds=timeout if probe else None, as_json=json)
+        return
     from a360.cli.doctor import show_checks
 
+    place.require_cluster(probe=probe)
     show_checks(suite, as_json=json)
 
 

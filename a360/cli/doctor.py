@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import typer
 from rich.text import Text
 
+from a360.check import Check
 from a360.cli.output import data, print_json, print_text
 from a360.cli.progress import busy
-from a360.doctor import Check, check_installation, check_suite
+from a360.doctor import check_installation, check_suite
 from a360.errors import ConfigError
 from a360.suite import load_suite
 
@@ -22,8 +23,16 @@ def show_checks(suite_name: str | None, *, as_json: bool) -> None:
         ConfigError: the suite is not valid.
         typer.Exit: a check failed.
     """
+    show_each(_checks(suite_name), as_json=as_json)
+
+
+def show_each(checks: Iterator[Check], *, as_json: bool) -> None:
+    """Shows checks on stdout as they come.
+
+    Raises:
+        typer.Exit: a check failed.
+    """
     done = []
-    checks = _checks(suite_name)
     while check := _next(checks):
         done.append(check)
         if not as_json:

@@ -140,19 +140,29 @@ def show_plan(suite: Suite, *, retry_failed: bool, as_json: bool) -> None:
         note(f"ignored: {duplicate.id}: {duplicate.reason}")
 
 
+def collect_status(suite: Suite) -> Collected:
+    """The results of a suite's pairs and their states now."""
+    return collect_sweep(suite, _plan(suite))
+
+
 def show_status(suite: Suite, name: str, *, as_json: bool) -> None:
     """Shows what is done now and why the rest is not."""
-    collected = collect_sweep(suite, _plan(suite))
+    collected = collect_status(suite)
     if as_json:
         print_json(coverage_document(collected))
         return
+    print_status(collected, hint=f"a360 run {name}")
+
+
+def print_status(collected: Collected, *, hint: str | None) -> None:
+    """A coverage on stdout; ``hint`` is the command that evaluates what is missing."""
     plan, counts = collected.plan, count_states(collected.coverage)
     print_text(f"suite {plan.suite}, training run {plan.model}")
     print_text(f"{describe_pairs(len(collected.coverage))}: {describe_counts(counts)}")
     print_coverage(collected)
     print_gaps(collected)
-    if any(cell.state == "missing" and not cell.reason for cell in collected.coverage):
-        note(f"hint: a360 run {name} evaluates what is missing")
+    if hint and any(cell.state == "missing" and not cell.reason for cell in collected.coverage):
+        note(f"hint: {hint} evaluates what is missing")
 
 
 def publish_suite(suite: Suite, *, wandb: bool, as_json: bool) -> None:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 LEVELS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("records",),
+    ("records", "check"),
     ("identity",),
     ("storage", "benchmarks"),
     ("suite", "datasets", "checkpoints"),

@@ -86,7 +86,10 @@ def with_controller(tag: str) -> Callable[[KubernetesApi], object]:
 
 def with_locks(*fields: str) -> Callable[[KubernetesApi], object]:
     def publish(api: KubernetesApi) -> None:
-        locks = {"mutexes": {"items": {"properties": {field: {} for field in fields}}}, "mutex": {}}
+        locks: objects.Document = {
+            "mutexes": {"items": {"properties": {field: {} for field in fields}}},
+            "mutex": {},
+        }
         spec = {"properties": {"synchronization": {"properties": locks}}}
         api.schema = {"properties": {"spec": spec}}
 

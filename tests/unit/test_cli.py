@@ -58,6 +58,7 @@ def test_help_loads_nothing_that_takes_long() -> None:
     slow = {
         "boto3",
         "datasets",
+        "kubernetes",
         "lm_eval",
         "numpy",
         "pyarrow",

@@ -13,7 +13,7 @@ from a360.cluster.probe import inner_checks, probe_document
 from a360.cluster.sweeps import Submission
 from a360.cluster.templates import Installed, SecretUse, Template
 from a360.errors import ConfigError
-from tests.cluster_objects import checkpoint_template, pod, sweep_template
+from tests.cluster_objects import Document, checkpoint_template, pod, sweep_template
 from tests.kubernetes_api import restricted_faults
 
 
@@ -78,9 +78,9 @@ def test_a_legal_name_is_kept() -> None:
 
 # --- the version of Argo ---------------------------------------------------------------------------
 
-OLD = {"mutex": {}, "mutexes": {"items": {"properties": {"name": {}}}}}
-NEWER = {"mutex": {}, "mutexes": {"items": {"properties": {"name": {}, "database": {}}}}}
-NEWEST = {"mutexes": {"items": {"properties": {"name": {}, "database": {}}}}}
+OLD: Document = {"mutex": {}, "mutexes": {"items": {"properties": {"name": {}}}}}
+NEWER: Document = {"mutex": {}, "mutexes": {"items": {"properties": {"name": {}, "database": {}}}}}
+NEWEST: Document = {"mutexes": {"items": {"properties": {"name": {}, "database": {}}}}}
 
 
 def test_a_full_schema_bounds_the_version_and_an_open_one_says_nothing() -> None:

@@ -83,7 +83,7 @@ def sweep_template(version: str) -> Document:
                 ]
             },
             "templates": [
-                {"name": "sweep", "steps": []},
+                {"name": "sweep", "steps": [[{"name": "publish", "template": "publish"}]]},
                 {
                     "name": "publish",
                     "serviceAccountName": "a360-publisher",
@@ -120,7 +120,10 @@ def checkpoint_template(version: str) -> Document:
                 {"name": "suites", "configMap": {"name": "a360-suites"}},
                 {"name": "of-another-template", "emptyDir": {}},
             ],
-            "templates": [{"name": "checkpoint", "steps": []}, evaluate_template()],
+            "templates": [
+                {"name": "checkpoint", "steps": [[{"name": "evaluate", "template": "evaluate"}]]},
+                evaluate_template(),
+            ],
         },
     }
 
@@ -162,7 +165,7 @@ def item(child: str, checkpoint: str, groups: str) -> dict[str, str]:
 
 
 def sweep(name: str, suite: str = "small", phase: str = "Running", **more: Any) -> Document:
-    """A sweep; ``nodes``, ``packed``, ``created``, ``message`` and ``shutdown`` are optional."""
+    """A sweep; ``nodes``, ``packed``, ``message`` and ``shutdown`` are optional."""
     parameters = [{"name": "suite", "value": suite}]
     return workflow(name, "a360-sweep", parameters, {"a360/suite": suite, "a360/sweep": name}, phase, **more)
 
@@ -193,7 +196,6 @@ def workflow(
         "metadata": {
             "name": name,
             "labels": labels,
-            "creationTimestamp": more.get("created", "2026-01-01T00:00:00Z"),
         },
         "spec": {
             "workflowTemplateRef": {"name": template},

@@ -183,18 +183,18 @@ def retrying_submits_the_suite_again_with_what_failed(cluster: Cluster) -> None:
 
 def a_suite_means_its_newest_sweep(cluster: Cluster) -> None:
     with cluster.cleaned():
-        for name, created in (("s-old", "2030-01-01T00:00:00Z"), ("s-new", "2030-01-02T00:00:00Z")):
-            cluster.connection().create(WORKFLOWS, objects.sweep(name, cluster.suite, created=created))
+        for name in ("s-1", "s-2"):
+            cluster.connection().create(WORKFLOWS, objects.sweep(name, cluster.suite))
         ended = cluster.a360("stop", cluster.suite, "--json")
-        assert ended.document["sweep"] == "s-new"
-        assert shutdown_of(cluster.connection(), "s-old") == ""
+        assert ended.document["sweep"] == "s-2"
+        assert shutdown_of(cluster.connection(), "s-1") == ""
 
 
 def an_installed_chart_is_found_healthy(cluster: Cluster) -> None:
     ended = cluster.a360("doctor", "--cluster", "--json")
     assert ended.code == 0, ended
     checks = {check["name"]: check for check in ended.document["checks"]}
-    assert {"cluster", "argo", "templates", "suites", "secrets", "executor token", "account executor"} <= set(
+    assert {"cluster", "argo", "templates", "suites", "secrets", "executor token", "rbac executor"} <= set(
         checks
     )
     assert [name for name, check in checks.items() if check["state"] == "fail"] == []

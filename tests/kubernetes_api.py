@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +27,7 @@ ARGO = "argoproj.io/v1alpha1"
 KUEUE = "kueue.x-k8s.io/v1beta1"
 
 Document = dict[str, Any]
+BIRTH = datetime(2026, 1, 1, tzinfo=UTC)
 
 SERVED: dict[str, dict[str, tuple[str, bool]]] = {
     "v1": {
@@ -297,7 +298,8 @@ class KubernetesApi:
         about["uid"] = f"00000000-0000-4000-8000-{self.counter:012d}"
         if target.namespace:
             about["namespace"] = target.namespace
-        about.setdefault("creationTimestamp", f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+        # The server's clock counts, whatever the document says; here it goes on by a second each time.
+        about["creationTimestamp"] = f"{BIRTH + timedelta(seconds=self.counter):%Y-%m-%dT%H:%M:%SZ}"
         self.objects[key] = document
         self.asked[-1] = self.asked[-1]._replace(name=about["name"])
         return document
@@ -318,6 +320,8 @@ class KubernetesApi:
                     raise RefusalError(
                         422, "Invalid", "spec.arguments.parameters.value: must be of type string"
                     )
+        if any(template.get("steps") == [] for template in spec.get("templates") or []):
+            raise RefusalError(422, "Invalid", "spec.templates[0].steps: should have at least 1 items")
         if target.kind == "Pod":
             self.admit(target, spec)
 

@@ -97,7 +97,7 @@ def check_account(connection: Connection, account: str) -> Check:
     Raises:
         ConfigError: something is missing, or is too much.
     """
-    name = f"account {account.removeprefix('a360-')}"
+    name = f"rbac {account.removeprefix('a360-')}"
     needs = ACCOUNTS[account]
     try:
         missing = [str(right) for right in needs if not _account_may(connection, account, right)]

@@ -1,12 +1,14 @@
 """What a failed request to the Kubernetes API means: configuration, an absent object, or try again."""
 
 import json
+import re
 
 from kubernetes.client import ApiException
 
 from a360.errors import A360Error, ConfigError, TransientError
 
 _PASSING = (408, 409, 410, 429)
+_USER = re.compile(r'is forbidden: User "([^"]*)"')
 
 
 class ForbiddenError(ConfigError):
@@ -30,7 +32,7 @@ def answered(error: ApiException, namespace: str, doing: str) -> A360Error:
     if error.status == 401:
         return ConfigError(found, hint="credentials are missing or expired; log in to the cluster again")
     if error.status == 403:
-        return ForbiddenError(found, hint=_forbidden_hint(said, doing, namespace))
+        return _forbidden(said, found, doing, namespace)
     if error.status == 404:
         return AbsentError(
             f"not there: {doing} in namespace {namespace}: {said}",
@@ -63,10 +65,23 @@ def _said(error: ApiException) -> tuple[str, str]:
     return str(status.get("reason") or ""), str(status.get("message") or error.reason)
 
 
-def _forbidden_hint(said: str, doing: str, namespace: str) -> str:
+def _forbidden(said: str, found: str, doing: str, namespace: str) -> ForbiddenError:
     if "PodSecurity" in said:
-        return f"the Pod Security level of namespace {namespace} forbids this pod"
+        return ForbiddenError(found, hint=f"the Pod Security level of namespace {namespace} forbids this pod")
     if "exceeded quota" in said:
-        return f"the ResourceQuota of namespace {namespace} is used up; wait, or have it raised"
+        hint = f"the ResourceQuota of namespace {namespace} is used up; wait, or have it raised"
+        return ForbiddenError(found, hint=hint)
+    user = _USER.search(said)
+    if user is None:
+        return ForbiddenError(found, hint=f"check what you may do in namespace {namespace}")
+    everywhere = "at the cluster scope" in said
+    where, roles = (
+        ("in the whole cluster", "ClusterRole and ClusterRoleBinding")
+        if everywhere
+        else (f"in namespace {namespace}", "Role and RoleBinding")
+    )
     verb, resource = doing.split()[:2]
-    return f"ask for the verb {verb} on {resource} in namespace {namespace} (Role and RoleBinding)"
+    return ForbiddenError(
+        f"not allowed to {doing} {where} as {user[1]}",
+        hint=f"ask for the verb {verb} on {resource} {where} ({roles})",
+    )

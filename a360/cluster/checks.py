@@ -48,7 +48,7 @@ def checks_of_cluster(connection: Connection) -> Iterator[Check]:
     yield guarded("secrets", lambda: check_secrets(connection, installed))
     yield guarded("queue", lambda: check_queues(connection, installed))
     for account in sorted(ACCOUNTS):
-        name = f"account {account.removeprefix('a360-')}"
+        name = f"rbac {account.removeprefix('a360-')}"
         yield guarded(name, partial(check_account, connection, account))
     yield guarded("gpu", lambda: check_gpus(connection, installed))
 

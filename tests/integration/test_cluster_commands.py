@@ -227,6 +227,12 @@ def test_a_sweep_that_cron_started_is_one_of_the_suite(cluster: Cluster) -> None
     assert cluster.a360("watch", "small", "--json").document["sweep"] == "by-cron"
 
 
+def test_the_newest_sweep_is_the_one_that_was_created_last(cluster: Cluster) -> None:
+    for name in ("b", "a"):
+        cluster.connection().create(WORKFLOWS, objects.sweep(name, phase="Succeeded"))
+    assert cluster.a360("watch", "small", "--json").document["sweep"] == "a"
+
+
 # --- watch -----------------------------------------------------------------------------------------
 
 
@@ -334,7 +340,8 @@ def test_a_workflow_of_one_checkpoint_is_no_sweep(cluster: Cluster) -> None:
 def test_stopping_without_permission_names_the_verb(cluster: Cluster, api: KubernetesApi) -> None:
     cluster.connection().create(WORKFLOWS, objects.sweep("s"))
     api.forbidden.add("patch workflows.argoproj.io")
-    assert_refused(cluster.a360("stop", "s"), "patch workflows.argoproj.io", "namespace a360")
+    said = "not allowed to patch workflows.argoproj.io s in namespace a360 as tester"
+    assert_refused(cluster.a360("stop", "s"), said, "ask for the verb patch on workflows.argoproj.io")
 
 
 # --- logs ------------------------------------------------------------------------------------------
@@ -423,23 +430,26 @@ def test_gpus_are_counted_and_none_is_a_warning(cluster: Cluster, api: Kubernete
     gpu = checks_of(cluster)["gpu"]
     assert (gpu["state"], gpu["found"]) == ("ok", "8 allocatable nvidia.com/gpu, 1 a pod")
     api.forbidden.add("list nodes")
-    assert checks_of(cluster)["gpu"]["state"] == "warn"
+    gpu = checks_of(cluster)["gpu"]
+    assert gpu["state"] == "warn"
+    assert "not allowed to list nodes in the whole cluster" in gpu["found"]
+    assert "ClusterRole" in gpu["hint"]
 
 
 def test_an_account_that_may_too_little_or_too_much_is_found(cluster: Cluster, api: KubernetesApi) -> None:
     api.accounts["a360-executor"].remove("patch workflowtaskresults.argoproj.io")
     api.accounts["a360-evaluator"].add("get secrets")
     checks = checks_of(cluster)
-    assert checks["account executor"]["state"] == "fail"
-    assert "may not patch workflowtaskresults.argoproj.io" in checks["account executor"]["found"]
-    assert checks["account evaluator"]["state"] == "fail"
-    assert "may get secrets, which is too much" in checks["account evaluator"]["found"]
-    assert checks["account grader"]["state"] == "ok"
+    assert checks["rbac executor"]["state"] == "fail"
+    assert "may not patch workflowtaskresults.argoproj.io" in checks["rbac executor"]["found"]
+    assert checks["rbac evaluator"]["state"] == "fail"
+    assert "may get secrets, which is too much" in checks["rbac evaluator"]["found"]
+    assert checks["rbac grader"]["state"] == "ok"
 
 
 def test_accounts_that_may_not_be_asked_about_are_a_warning(cluster: Cluster, api: KubernetesApi) -> None:
     api.forbidden.add("create localsubjectaccessreviews.authorization.k8s.io")
-    assert checks_of(cluster)["account executor"]["state"] == "warn"
+    assert checks_of(cluster)["rbac executor"]["state"] == "warn"
 
 
 def test_a_cluster_without_the_chart_is_told_in_one_line(empty: Cluster) -> None:

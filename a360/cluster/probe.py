@@ -12,19 +12,14 @@ from dataclasses import dataclass
 
 from a360.check import Check, State
 from a360.cluster.connection import Connection
-from a360.cluster.documents import Document, list_at, mapping_at, text_at
+from a360.cluster.documents import Document, list_at, mapping_at, text_at, texts_at
 from a360.cluster.kinds import PODS
 from a360.cluster.pods import Pod, read_pod
 from a360.cluster.suites import SUITES, SUITES_DIR
-from a360.cluster.templates import Installed
+from a360.cluster.templates import QUEUE_LABEL, Installed
 from a360.errors import A360Error, ConfigError, DataError
 
-LABELS = {
-    "app.kubernetes.io/name": "a360",
-    "app.kubernetes.io/part-of": "a360",
-    "app.kubernetes.io/component": "probe",
-}
-SELECTOR = ",".join(f"{name}={value}" for name, value in LABELS.items())
+PROBE_LABEL = "a360/probe"
 CONTAINER = "main"
 POLL_SECONDS = 2.0
 WORK_DIR = "/a360/work"
@@ -79,7 +74,7 @@ def run_probe(
 
 def remove_leftovers(connection: Connection) -> None:
     """Deletes pods of probes whose process was killed before it could."""
-    for pod in map(read_pod, connection.list(PODS, SELECTOR)):
+    for pod in map(read_pod, connection.list(PODS, PROBE_LABEL)):
         if pod.ended:
             connection.delete(PODS, pod.name)
 
@@ -109,7 +104,7 @@ def probe_document(installed: Installed, suite: str, *, timeout_seconds: float) 
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"generateName": "a360-probe-", "labels": LABELS},
+        "metadata": {"generateName": "a360-probe-", "labels": _labels(spec, template)},
         "spec": {
             **_taken(
                 spec,
@@ -119,7 +114,9 @@ def probe_document(installed: Installed, suite: str, *, timeout_seconds: float) 
                 "nodeSelector",
                 "tolerations",
             ),
-            **_taken(template, "serviceAccountName", "nodeSelector", "tolerations", "affinity"),
+            **_taken(
+                template, "serviceAccountName", "nodeSelector", "tolerations", "affinity", "priorityClassName"
+            ),
             **_taken(template, "securityContext"),
             "automountServiceAccountToken": False,
             "restartPolicy": "Never",
@@ -129,6 +126,13 @@ def probe_document(installed: Installed, suite: str, *, timeout_seconds: float) 
             "volumes": [volume for volume in volumes if text_at(volume, "name") in used],
         },
     }
+
+
+def _labels(spec: Document, template: Document) -> dict[str, str]:
+    """Those of evaluate pods, as network policies go by them; but no queue: it would wait there."""
+    labels = texts_at(spec, "podMetadata", "labels") | texts_at(template, "metadata", "labels")
+    kept = {key: text for key, text in labels.items() if "{{" not in text and key != QUEUE_LABEL}
+    return {**kept, PROBE_LABEL: "true"}
 
 
 def _taken(owner: Document, *keys: str) -> dict[str, object]:

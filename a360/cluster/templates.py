@@ -95,7 +95,8 @@ class Installed:
     def gpus(self) -> dict[str, int]:
         """How many of which GPU resource one evaluate pod asks for."""
         limits = mapping_at(self.evaluate(), "container", "resources", "limits")
-        return {name: int(str(count)) for name, count in limits.items() if name.endswith("/gpu")}
+        counts = {name: str(count) for name, count in limits.items() if name.endswith("/gpu")}
+        return {name: int(count) for name, count in counts.items() if count.isdigit() and int(count)}
 
 
 def read_installed(connection: Connection) -> Installed:

@@ -531,8 +531,7 @@ def test_a_pod_that_pod_security_forbids_is_told_of(cluster: Cluster, api: Kuber
 
 def test_a_probe_deletes_what_a_killed_one_left(cluster: Cluster, api: KubernetesApi) -> None:
     left = objects.pod("left-over", "", "probe", phase="Succeeded")
-    left["metadata"]["labels"] = {"app.kubernetes.io/component": "probe"}
-    left["metadata"]["labels"] |= {"app.kubernetes.io/name": "a360", "app.kubernetes.io/part-of": "a360"}
+    left["metadata"]["labels"] = {"a360/probe": "true"}
     cluster.connection().create(PODS, left)
     kubelet(api, DONE)
     checks_of(cluster, "--probe")

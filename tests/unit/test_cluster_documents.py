@@ -148,6 +148,17 @@ def test_the_probe_mounts_what_the_template_mounts_and_no_more() -> None:
     ]
 
 
+def test_the_probe_has_the_labels_of_an_evaluate_pod_but_waits_in_no_queue() -> None:
+    chosen = installed()
+    labels = chosen.evaluate()["metadata"]["labels"]  # type: ignore[index]
+    labels |= {"kueue.x-k8s.io/queue-name": "gpus", "a360/sweep": "{{workflow.name}}"}
+    document: Any = probe_document(chosen, "small", timeout_seconds=300)
+    assert document["metadata"]["labels"] == {
+        "app.kubernetes.io/component": "evaluate",
+        "a360/probe": "true",
+    }
+
+
 def test_the_probe_ends_by_itself_where_nobody_is_left_to_delete_it() -> None:
     assert probe()["spec"]["activeDeadlineSeconds"] == 360
 

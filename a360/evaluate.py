@@ -4,34 +4,29 @@ Runs in a process of its own (a pod, or a worker of ``a360 run``): it changes th
 mirror and sets the environment of ``datasets``. lm-eval and torch are imported only after that.
 """
 
-import errno
 import logging
 import os
-import signal
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 from a360.checkpoints.inventory import read_full_hashes, record_full_hashes
 from a360.datasets.mirror import MirrorManifest, read_stored_manifest, select_files
 from a360.datasets.staging import offline_environment, stage_mirror, verify_files
 from a360.datasets.texts import read_texts
-from a360.errors import A360Error, ConfigError, DataError, MissingError, TransientError
+from a360.errors import ConfigError, MissingError, TransientError
 from a360.identity import generation_key, hash_value
+from a360.pairs import Event, PairOutcome, as_a360_error, record_failed_pair
 from a360.plan import build_protocols, pair_id
-from a360.records import Cell, Checkpoint, Failure, FullHashes, Plan, Protocol, Provenance, Result
-from a360.results.commit import commit_result, record_failure, require_conditional_put, write_items
+from a360.records import Cell, Checkpoint, FullHashes, Plan, Protocol, Provenance, Result
+from a360.results.commit import commit_result, require_conditional_put, write_items
 from a360.results.journal import Journal
 from a360.results.places import CommitName, commit_place
-from a360.results.provenance import environment, git_sha, new_attempt, node, reported_packages
+from a360.results.provenance import describe_process, new_attempt
 from a360.storage import open_store
-from a360.storage.os_errors import os_failure
 from a360.suite import Suite
 from a360.weights import WeightCache, pull_checkpoint
 
@@ -40,29 +35,6 @@ if TYPE_CHECKING:
     from a360.evaluators.journaled_lm import MeasuringHFLM
 
 _log = logging.getLogger(__name__)
-
-Phase = Literal[
-    "staging", "loading", "evaluating", "flushed", "committing", "committed", "done already", "failed"
-]
-
-
-class Event(NamedTuple):
-    """What a process is doing; ``done`` of ``total`` requests while evaluating."""
-
-    phase: Phase
-    pair: str
-    done: int = 0
-    total: int = 0
-    message: str = ""
-
-
-class PairOutcome(NamedTuple):
-    """How a pair ended, with the exit code it stands for."""
-
-    pair: str
-    state: Literal["committed", "done already", "failed"]
-    exit_code: int = 0
-    error: str = ""
 
 
 @dataclass
@@ -266,21 +238,8 @@ class Evaluator:
     def _fail(self, plan: Plan, attempt: _Attempt, raised: Exception) -> PairOutcome:
         error = as_a360_error(raised)
         _log.debug("%s failed", attempt.pair, exc_info=raised)
-        failure = Failure(
-            model=plan.model,
-            checkpoint=attempt.checkpoint.id,
-            benchmark=attempt.cell.benchmark,
-            key=attempt.name.key,
-            attempt=f"{self._attempt}-{time.time_ns()}",
-            exit_code=error.exit_code,
-            error=error.message,
-            hint=error.hint,
-            environment=environment(),
-            node=node(),
-            failed_at=_utc(time.time()),
-        )
         try:
-            record_failure(self._store, failure)
+            record_failed_pair(self._store, plan.model, attempt.cell, self._attempt, error)
         except TransientError as lost:
             error = lost  # the store is away: try again
         return self._end(attempt, PairOutcome(attempt.pair, "failed", error.exit_code, str(error)))
@@ -292,62 +251,32 @@ class Evaluator:
     def _provenance(self, attempt: _Attempt, outcome: "Outcome", model: "MeasuringHFLM") -> Provenance:
         from a360.evaluators.harness import describe_device
 
-        finished = time.time()
         device = describe_device(model)
-        return Provenance(
-            image_digest=os.environ.get("A360_IMAGE_DIGEST"),
-            git_sha=git_sha(),
-            packages=reported_packages(),
-            engine="hflm",
-            device=device.name,
-            gpu=device.gpu,
-            threads=device.threads,
-            batch_size=int(model.batch_size),
-            attempt=self._attempt,
-            node=node(),
-            pod=os.environ.get("A360_POD_NAME"),
-            workflow_uid=os.environ.get("A360_WORKFLOW_UID"),
-            started_at=_utc(attempt.started),
-            finished_at=_utc(finished),
-            wall_seconds=round(finished - attempt.started, 3),
-            gpu_seconds=round(finished - attempt.started, 3) if device.gpu else None,
-            bytes_pulled=attempt.bytes_pulled,
-            tokens_scored=outcome.tokens_scored,
-            requests_scored=outcome.prompts - outcome.requests_from_journal,
-            requests_from_journal=outcome.requests_from_journal,
-            tokenizer_hash=hash_value([[f.name, f.content_hash] for f in attempt.checkpoint.tokenizer_files]),
-            dataset_revisions={
-                name: repository.revision
-                for name, repository in self._manifest.repositories.items()
-                if any(
-                    f"{data}/".startswith(f"{name}/")
-                    for data in self._suite.find_benchmark(attempt.cell.benchmark).data
-                )
-            },
-            conditional_put=self._conditional_put,
+        process = describe_process(self._attempt, attempt.started, conditional_put=self._conditional_put)
+        data = self._suite.find_benchmark(attempt.cell.benchmark).data
+        return Provenance.model_validate(
+            {
+                **process,
+                "engine": "hflm",
+                "device": device.name,
+                "gpu": device.gpu,
+                "threads": device.threads,
+                "batch_size": int(model.batch_size),
+                "gpu_seconds": process["wall_seconds"] if device.gpu else None,
+                "bytes_pulled": attempt.bytes_pulled,
+                "tokens_scored": outcome.tokens_scored,
+                "requests_scored": outcome.prompts - outcome.requests_from_journal,
+                "requests_from_journal": outcome.requests_from_journal,
+                "tokenizer_hash": hash_value(
+                    [[file.name, file.content_hash] for file in attempt.checkpoint.tokenizer_files]
+                ),
+                "dataset_revisions": {
+                    name: repository.revision
+                    for name, repository in self._manifest.repositories.items()
+                    if any(f"{place}/".startswith(f"{name}/") for place in data)
+                },
+            }
         )
-
-
-def flush_on_sigterm(evaluator: Evaluator, grace_seconds: float = 20.0) -> None:
-    """Makes SIGTERM flush the journal, then end the process as SIGTERM does.
-
-    The flush runs in a thread of its own: the interrupted main thread may hold a lock of its connection pool.
-    """
-
-    def on_sigterm(signum: int, frame: FrameType | None) -> None:
-        flushing = threading.Thread(target=evaluator.flush, daemon=True)
-        flushing.start()
-        flushing.join(grace_seconds)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.raise_signal(signal.SIGTERM)
-
-    signal.signal(signal.SIGTERM, on_sigterm)
-
-
-def group_exit_code(outcomes: Sequence[PairOutcome]) -> int:
-    """The exit code of a group: try again if that may help, else the gravest of its pairs."""
-    codes = {outcome.exit_code for outcome in outcomes}
-    return next((code for code in (75, 2, 3) if code in codes), 0)
 
 
 def _verify_protocol(plan: Plan, cell: Cell, checkpoint: Checkpoint, protocol: Protocol | None) -> None:
@@ -369,28 +298,3 @@ def _changed_since_planned(error: MissingError) -> TransientError:
         f"checkpoint was changed after it was planned: {error.message}",
         hint="Plan again when it is whole; the next plan looks at it anew.",
     )
-
-
-def as_a360_error(error: Exception) -> A360Error:
-    """What an unforeseen exception means for a retry."""
-    if isinstance(error, A360Error):
-        return error
-    for cause in _causes(error):
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-            return os_failure(cause, f"evaluation on {node()}")
-    text = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), 'no message')}"
-    if isinstance(error, ImportError):
-        return ConfigError(f"a package is missing: {text}", hint='pip install "a360[evaluate]"')
-    if isinstance(error, OSError | MemoryError) or "CUDA" in str(error) or "allocate memory" in str(error):
-        return TransientError(f"evaluation was interrupted on {node()}: {text}")
-    return DataError(f"evaluation failed: {text}", hint="a360 --debug evaluate shows where.")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _utc(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

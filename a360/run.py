@@ -16,18 +16,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from a360.errors import A360Error, TransientError
+from a360.pairs import Event, PairOutcome, as_a360_error, record_failed_pair
 from a360.plan import pair_id
-from a360.records import Failure, Plan
-from a360.results.commit import record_failure
-from a360.results.provenance import environment, node
+from a360.records import Plan
+from a360.signals import end_on_sigterm
 from a360.storage import open_store
 from a360.suite import Suite
-
-if TYPE_CHECKING:
-    from a360.evaluate import Event, PairOutcome
 
 Work = Callable[[Suite, Plan, Connection], None]
 """Receives tuples of pair ids, sends events and after each group a `Finished`, until its pipe closes."""
@@ -46,7 +43,7 @@ class _Group(NamedTuple):
 class Finished(NamedTuple):
     """What a worker says at the end of a group."""
 
-    outcomes: "tuple[PairOutcome, ...]"
+    outcomes: tuple[PairOutcome, ...]
     resident_bytes: int
 
 
@@ -84,7 +81,7 @@ class _Worker:
     pipe: Connection
     group: _Group | None = None
     running: str = ""
-    ended: "dict[str, PairOutcome]" = field(default_factory=dict)
+    ended: dict[str, PairOutcome] = field(default_factory=dict)
     pairs_done: int = 0
 
 
@@ -94,11 +91,11 @@ class _Pool:
 
     suite: Suite
     plan: Plan
-    on_event: "Callable[[Event], None]"
+    on_event: Callable[[Event], None]
     queue: _Queue
     work: Work
     workers: list[_Worker] = field(default_factory=list)
-    outcomes: "dict[str, PairOutcome]" = field(default_factory=dict)
+    outcomes: dict[str, PairOutcome] = field(default_factory=dict)
 
     def assign(self, count: int) -> None:
         """Gives every group that is due to an idle worker, starting workers up to ``count``."""
@@ -146,9 +143,7 @@ class _Pool:
         self.workers.append(_Worker(process, ours))
         return self.workers[-1]
 
-    def _note(self, worker: _Worker, event: "Event") -> None:
-        from a360.evaluate import PairOutcome
-
+    def _note(self, worker: _Worker, event: Event) -> None:
         worker.running = event.pair
         if event.phase in ("committed", "done already"):
             worker.ended[event.pair] = PairOutcome(event.pair, event.phase)
@@ -178,8 +173,6 @@ class _Pool:
                 self._give_up(pair, worker.process.exitcode or 0)
 
     def _give_up(self, pair: str, code: int) -> None:
-        from a360.evaluate import Event, PairOutcome
-
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         error = TransientError(f"worker process ended with {how}, {TRIES} times", hint="Was memory short?")
         _record_failure(self.suite, self.plan, pair, error)
@@ -205,11 +198,11 @@ class _Pool:
 def run_groups(
     suite: Suite,
     plan: Plan,
-    on_event: "Callable[[Event], None]",
+    on_event: Callable[[Event], None],
     *,
     workers: int | None = None,
     work: Work | None = None,
-) -> "tuple[PairOutcome, ...]":
+) -> tuple[PairOutcome, ...]:
     """The outcome of every pair of the plan's groups.
 
     ``work`` is what a worker process does, by default evaluate.
@@ -237,20 +230,8 @@ def _worker_count(suite: Suite, plan: Plan, wanted: int) -> int:
 
 def _record_failure(suite: Suite, plan: Plan, pair: str, error: A360Error) -> None:
     cell = next(cell for cell in plan.cells if pair_id(cell.checkpoint, cell.benchmark) == pair)
-    failure = Failure(
-        model=plan.model,
-        checkpoint=cell.checkpoint,
-        benchmark=cell.benchmark,
-        key=cell.key or "",
-        attempt=f"{os.getpid()}-{time.time_ns()}",
-        exit_code=error.exit_code,
-        error=error.message,
-        hint=error.hint,
-        environment=environment(),
-        node=node(),
-        failed_at=time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
-    )
-    record_failure(open_store(suite.store.uri, suite.store.s3), failure)
+    store = open_store(suite.store.uri, suite.store.s3)
+    record_failed_pair(store, plan.model, cell, str(os.getpid()), error)
 
 
 @contextmanager
@@ -285,11 +266,11 @@ def _work(suite: Suite, plan: Plan, pipe: Connection) -> None:
     """One evaluator, group after group, until the pipe closes."""
     threads = suite.run.threads or max(1, (os.cpu_count() or 1) // suite.run.workers)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    from a360.evaluate import Evaluator, as_a360_error, flush_on_sigterm
+    from a360.evaluate import Evaluator
 
     try:
         evaluator = Evaluator(suite, _throttled(pipe))
-        flush_on_sigterm(evaluator)
+        end_on_sigterm(evaluator.flush)
         while pairs := _receive(pipe):
             pipe.send(Finished(evaluator.evaluate_group(plan, pairs), _resident_bytes()))
     except Exception as error:  # the boundary of the process
@@ -315,11 +296,11 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _throttled(pipe: Connection) -> "Callable[[Event], None]":
+def _throttled(pipe: Connection) -> Callable[[Event], None]:
     """Sends events to the parent, progress within a pair at most five times a second."""
     last = 0.0
 
-    def send(event: "Event") -> None:
+    def send(event: Event) -> None:
         nonlocal last
         is_step = event.phase == "evaluating" and event.done not in (0, event.total)
         if is_step and time.monotonic() - last < _REPORT_SECONDS:

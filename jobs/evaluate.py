@@ -3,8 +3,10 @@
 import argparse
 import sys
 
-from a360.evaluate import Evaluator, Event, flush_on_sigterm, group_exit_code
+from a360.evaluate import Evaluator
+from a360.pairs import Event, group_exit_code
 from a360.results.read import read_plan
+from a360.signals import end_on_sigterm
 from a360.suite import load_suite
 from a360.sweep import open_suite_store
 from jobs import report, run_job
@@ -20,7 +22,7 @@ def main() -> int:
     suite = load_suite(arguments.suite)
     plan = read_plan(open_suite_store(suite), arguments.plan)
     evaluator = Evaluator(suite, _log)
-    flush_on_sigterm(evaluator)
+    end_on_sigterm(evaluator.flush)
     outcomes = evaluator.evaluate_group(plan, arguments.pairs)
     if failed := [outcome for outcome in outcomes if outcome.state == "failed"]:
         report("\n".join(f"{outcome.pair}: {outcome.error}" for outcome in failed))

@@ -14,7 +14,9 @@ import time
 
 import a360.publish.report
 import a360.sweep
-from a360.evaluate import Evaluator, Event, flush_on_sigterm
+from a360.evaluate import Evaluator
+from a360.pairs import Event
+from a360.signals import end_on_sigterm
 from a360.suite import load_suite
 
 
@@ -59,7 +61,7 @@ def main(
     a360.sweep.store_plan(suite, plan)
     if plan.groups:
         evaluator = Evaluator(suite, executioner)
-        flush_on_sigterm(evaluator)
+        end_on_sigterm(evaluator.flush)
         for group in plan.groups:
             evaluator.evaluate_group(plan, group)
     executioner(Event("collecting", ""))  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ from a360.benchmarks import CATALOGUE
 from a360.cli.output import note, notes
 
 if TYPE_CHECKING:
-    from a360.evaluate import Event
+    from a360.pairs import Event
 
 ENDED = {"committed", "done already", "failed"}
 _SPEED_SECONDS = 1800.0

@@ -29,7 +29,7 @@ from a360.suite import Suite
 from a360.sweep import PublishedSweep, collect_sweep, open_suite_store, plan_sweep, publish_sweep, store_plan
 
 if TYPE_CHECKING:
-    from a360.evaluate import PairOutcome
+    from a360.pairs import PairOutcome
 
 
 def run_suite(suite: Suite, name: str, *, workers: int | None, retry_failed: bool, as_json: bool) -> None:
@@ -99,7 +99,7 @@ def _run_document(published: PublishedSweep, outcomes: "Sequence[PairOutcome]") 
 
 def _incomplete(collected: Collected, outcomes: "Sequence[PairOutcome]", name: str) -> A360Error:
     """The end of a run that leaves something undone: 75 if trying again may help, 2 or 3 if not."""
-    from a360.evaluate import group_exit_code
+    from a360.pairs import group_exit_code
 
     counts = count_states(collected.coverage)
     undone = {state: n for state, n in counts.items() if state not in ("done", "not applicable")}
@@ -183,12 +183,14 @@ def evaluate_pairs(suite: Suite, plan_id: str, pairs: Sequence[str]) -> None:
     Raises:
         typer.Exit: a pair failed; with its exit code.
     """
-    from a360.evaluate import Evaluator, flush_on_sigterm, group_exit_code
+    from a360.evaluate import Evaluator
+    from a360.pairs import group_exit_code
+    from a360.signals import end_on_sigterm
 
     plan = read_plan(open_suite_store(suite), plan_id)
     with watch_pairs(pairs, 1) as show:
         evaluator = Evaluator(suite, show)
-        flush_on_sigterm(evaluator)
+        end_on_sigterm(evaluator.flush)
         outcomes = evaluator.evaluate_group(plan, pairs)
     for outcome in outcomes:
         print_text(f"{outcome.state}: {outcome.pair}")

@@ -20,12 +20,12 @@ from pydantic import JsonValue
 
 from a360.benchmarks import Benchmark
 from a360.errors import ConfigError, DataError
-from a360.evaluators.items import item_table
 from a360.evaluators.journaled_lm import JournaledLM, MeasuringHFLM
 from a360.evaluators.metrics import HarnessResults, metric_records
 from a360.evaluators.rows import UNFIT
 from a360.evaluators.tasks import LoadedTasks, load_tasks, verify_lock
 from a360.records import Metric, Protocol
+from a360.results.items import item_table
 from a360.results.journal import Journal
 
 

@@ -11,8 +11,8 @@ from typing import TypedDict
 from a360.benchmarks import Benchmark
 from a360.errors import DataError
 from a360.records import Direction, Metric
-
-Sample = Mapping[str, object]
+from a360.results.headline import mark_headline
+from a360.results.items import Sample
 
 TOO_LARGE = "exceeds the largest float"
 _LOWER = ("perplexity", "bits_per_byte", "brier", "ter")
@@ -178,30 +178,3 @@ def _pooled(benchmark: Benchmark, samples: Mapping[str, Sequence[Sample]]) -> li
             )
         )
     return records
-
-
-def mark_headline(benchmark: Benchmark, records: Sequence[Metric]) -> tuple[Metric, ...]:
-    """The records, the one that stands for the benchmark marked; those of its metric with the row's target.
-
-    Raises:
-        DataError: none or several of them fit.
-    """
-    wanted = benchmark.headline
-    marked = []
-    for record in records:
-        fits = (record.metric, record.filter, record.aggregation) == (
-            wanted.metric,
-            wanted.filter,
-            wanted.aggregation,
-        )
-        is_headline = fits and record.task == benchmark.task and record.subset is None
-        aimed = benchmark.target is not None and record.metric == wanted.metric
-        aim = {"direction": "target", "target": benchmark.target} if aimed else {}
-        marked.append(record.model_copy(update={"headline": is_headline, **aim}))
-    if sum(record.headline for record in marked) != 1:
-        found = sorted({f"{r.metric},{r.filter} ({r.aggregation})" for r in records})
-        raise DataError(
-            f"benchmark {benchmark.id} has not one headline: found {', '.join(found)}, "
-            f"expected {wanted.metric},{wanted.filter} ({wanted.aggregation}) once"
-        )
-    return tuple(marked)

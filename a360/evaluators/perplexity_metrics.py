@@ -18,9 +18,10 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from a360.benchmarks import Benchmark, GroupSubset
-from a360.evaluators.items import item_table
-from a360.evaluators.metrics import TOO_LARGE, exp, finite, macro_mean, mark_headline, mean
+from a360.evaluators.metrics import TOO_LARGE, exp, finite, macro_mean, mean
 from a360.records import Aggregation, Metric
+from a360.results.headline import mark_headline
+from a360.results.items import item_table
 
 
 class Scored(NamedTuple):

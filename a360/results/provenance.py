@@ -3,7 +3,9 @@
 import os
 import platform
 import subprocess
+import time
 import uuid
+from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -49,9 +51,32 @@ def git_sha() -> str | None:
 
 def node() -> str:
     """The name of the machine, the cluster's where it is known."""
-    return os.environ.get("A360_NODE") or platform.node()
+    return os.environ.get("A360_NODE_NAME") or platform.node()
 
 
 def new_attempt() -> str:
     """An id for one process's attempt at its pairs: the pod's uid, else random; 12 characters or more."""
     return os.environ.get("A360_POD_UID") or uuid.uuid4().hex[:12]
+
+
+def describe_process(attempt: str, started: float, *, conditional_put: bool) -> dict[str, object]:
+    """What a ``Provenance`` says of the process that writes it; ``started`` counts seconds from 1970."""
+    finished = time.time()
+    return {
+        "image_digest": os.environ.get("A360_IMAGE_DIGEST"),
+        "git_sha": git_sha(),
+        "packages": reported_packages(),
+        "attempt": attempt,
+        "node": node(),
+        "pod": os.environ.get("A360_POD_NAME"),
+        "workflow_uid": os.environ.get("A360_WORKFLOW_UID"),
+        "started_at": utc(started),
+        "finished_at": utc(finished),
+        "wall_seconds": round(finished - started, 3),
+        "conditional_put": conditional_put,
+    }
+
+
+def utc(seconds: float) -> str:
+    """Seconds since 1970 as a text."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -17,7 +17,7 @@ import a360.cli.suites
 from a360.benchmarks import CATALOGUE
 from a360.cli.coverage import at_planning, coverage_document, print_coverage, print_gaps, print_work
 from a360.cli.progress import watch_pairs
-from a360.evaluate import Event
+from a360.pairs import Event
 from a360.records import Cell, CellState, Checkpoint, Plan, Quarantine
 from a360.results.collect import Collected
 

@@ -17,13 +17,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 LEVELS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("records", "check"),
+    ("records", "check", "signals"),
     ("identity",),
     ("storage", "benchmarks"),
     ("suite", "datasets", "checkpoints"),
     ("results", "weights"),
     ("plan",),
-    ("models", "scoring", "dynamics"),
+    ("models", "scoring", "dynamics", "pairs"),
     ("evaluators", "grading", "publish", "cluster"),
     ("evaluate",),
     ("sweep",),

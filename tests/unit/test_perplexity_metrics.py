@@ -5,9 +5,9 @@ import math
 import pytest
 
 from a360.benchmarks import Benchmark, GroupSubset, Headline, Texts
-from a360.evaluators.items import SCHEMA
 from a360.evaluators.perplexity_metrics import Scored, measure_text, perplexity_items, perplexity_records
 from a360.records import Metric
+from a360.results.items import SCHEMA
 
 
 def row(texts: Texts) -> Benchmark:

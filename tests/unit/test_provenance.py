@@ -21,19 +21,19 @@ def test_a_pod_says_image_revision_node_and_attempt(monkeypatch: pytest.MonkeyPa
     said = {
         "A360_IMAGE_DIGEST": "sha256:0123",
         "A360_GIT_SHA": "abcdef",
-        "A360_NODE": "gpu-7",
+        "A360_NODE_NAME": "gpu-7",
         "A360_POD_UID": "9a-b",
     }
     for name, value in said.items():
         monkeypatch.setenv(name, value)
     assert provenance.environment() == said["A360_IMAGE_DIGEST"]
     assert provenance.git_sha() == said["A360_GIT_SHA"]
-    assert provenance.node() == said["A360_NODE"]
+    assert provenance.node() == said["A360_NODE_NAME"]
     assert provenance.new_attempt() == said["A360_POD_UID"]
 
 
 def test_outside_a_container_the_package_set_and_the_machine_speak(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("A360_IMAGE_DIGEST", "A360_GIT_SHA", "A360_NODE", "A360_POD_UID"):
+    for name in ("A360_IMAGE_DIGEST", "A360_GIT_SHA", "A360_NODE_NAME", "A360_POD_UID"):
         monkeypatch.delenv(name, raising=False)
     assert provenance.environment().startswith("packages-")
     assert provenance.node()

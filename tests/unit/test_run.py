@@ -16,7 +16,7 @@ import pytest
 
 import a360.run
 from a360.errors import ConfigError
-from a360.evaluate import Event, PairOutcome
+from a360.pairs import Event, PairOutcome
 from a360.plan import History, make_plan
 from a360.records import Plan
 from a360.results.read import read_failures

@@ -1,4 +1,4 @@
-"""lm-eval's samples -> slim per-item outcomes: what every later statistic needs, without the texts.
+"""Samples -> slim per-item outcomes: what every later statistic needs, without the texts.
 
 One row per (task, filter, document): hashes of document, prompt and target, the log-likelihood of every
 choice (nats) or of the whole text, the prediction, the target and every metric. A perplexity metric has its
@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from a360.evaluators.metrics import Sample
+Sample = Mapping[str, object]
+"""What lm-eval says of one document; evaluators and graders of a360 write the same."""
+
 
 SCHEMA = pa.schema(
     [

@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from a360.errors import A360Error, ConfigError, DataError, TransientError
-from a360.evaluate import PairOutcome, as_a360_error, group_exit_code
+from a360.pairs import PairOutcome, as_a360_error, group_exit_code
 
 
 def caused(error: Exception, cause: Exception) -> Exception:

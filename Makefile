@@ -75,11 +75,12 @@ check-golden: setup ## Compare with the golden files and the rendered workflows
 	$(PY) -m pytest tests/unit -m golden
 	$(PY) -m workflows render --check
 
-lock: setup ## Recompute the hashes of lm-eval's tasks after a deliberate change
+lock: setup ## Recompute the hashes of lm-eval's tasks and of graders after a deliberate change
 	$(PY) -c "from pathlib import Path; from a360.demo import rows, text; \
 	  rows.write_mirror(Path('build/lock-mirror'), text.split_documents(text.read_documents())[1])"
 	HF_HUB_OFFLINE=1 HF_DATASETS_DISABLE_PROGRESS_BARS=1 HF_DATASETS_CACHE=$(CURDIR)/build/lock-cache \
 	  $(PY) -m a360.evaluators.lock build/lock-mirror
+	$(PY) -m a360.grading.lock
 
 docs: setup ## Write the reference pages from the code
 	@mkdir -p docs/reference

@@ -1,5 +1,7 @@
 """A group of pairs on one checkpoint, end to end: stage, load once, then score and commit each pair apart.
 
+Of a pair that is graded apart the answers are committed, and a360/grade.py goes on with them.
+
 Runs in a process of its own (a pod, or a worker of ``a360 run``): it changes the working directory to the
 mirror and sets the environment of ``datasets``. lm-eval and torch are imported only after that.
 """
@@ -8,31 +10,51 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from a360.benchmarks import Texts
 from a360.checkpoints.inventory import read_full_hashes, record_full_hashes
-from a360.datasets.mirror import MirrorManifest, read_stored_manifest, select_files
-from a360.datasets.staging import offline_environment, stage_mirror, verify_files
+from a360.datasets.mirror import select_files
+from a360.datasets.prompts import read_prompts
 from a360.datasets.texts import read_texts
+from a360.datasets.working import WorkingMirror
 from a360.errors import ConfigError, MissingError, TransientError
-from a360.identity import generation_key, hash_value
+from a360.identity import hash_value
 from a360.pairs import Event, PairOutcome, as_a360_error, record_failed_pair
-from a360.plan import build_protocols, pair_id
-from a360.records import Cell, Checkpoint, FullHashes, Plan, Protocol, Provenance, Result
-from a360.results.commit import commit_result, require_conditional_put, write_items
+from a360.plan import build_protocols, find_cells, pair_id, verify_protocol
+from a360.records import (
+    Cell,
+    Checkpoint,
+    FullHashes,
+    Generations,
+    Measurement,
+    Plan,
+    Protocol,
+    Provenance,
+    Result,
+)
+from a360.results.commit import (
+    commit_generations,
+    commit_result,
+    require_conditional_put,
+    write_answers,
+    write_items,
+)
 from a360.results.journal import Journal
-from a360.results.places import CommitName, commit_place
+from a360.results.places import CommitName, commit_place, generations_place
 from a360.results.provenance import describe_process, new_attempt
 from a360.storage import open_store
 from a360.suite import Suite
 from a360.weights import WeightCache, pull_checkpoint
 
 if TYPE_CHECKING:
+    from a360.evaluators.generation import Generated
     from a360.evaluators.harness import Outcome
-    from a360.evaluators.journaled_lm import MeasuringHFLM
+    from a360.evaluators.journaled_lm import Asked, MeasuringHFLM
 
 _log = logging.getLogger(__name__)
 
@@ -74,8 +96,7 @@ class Evaluator:
         self._conditional_put = require_conditional_put(self._store, single_writer=suite.store.single_writer)
         self._attempt = new_attempt()
         self._journal: Journal | None = None
-        self._verified: set[str] = set()
-        self._mirror_dir, self._manifest = self._enter_mirror()
+        self._mirror = WorkingMirror(suite.data.mirror, suite.data.s3, Path(suite.run.cache_dir))
 
     def evaluate_group(self, plan: Plan, pair_ids: Sequence[str]) -> tuple[PairOutcome, ...]:
         """The outcome of every pair. A failed pair is recorded and the next one goes on.
@@ -84,8 +105,13 @@ class Evaluator:
             ConfigError: the plan cannot be reproduced here; nothing was evaluated.
         """
         attempts = self._attempts(plan, pair_ids)
-        pending = [attempt for attempt in attempts if not self._is_committed(plan.model, attempt)]
-        outcomes = [self._end(a, PairOutcome(a.pair, "done already")) for a in attempts if a not in pending]
+        outcomes, pending = [], []
+        for attempt in attempts:
+            known = self._find(plan, attempt)
+            if known:
+                outcomes.append(self._end(attempt, known))
+            else:
+                pending.append(attempt)
         if pending:
             outcomes += self._evaluate_pending(plan, pending)
         return tuple(outcomes)
@@ -117,62 +143,67 @@ class Evaluator:
     def _evaluate_pair(self, plan: Plan, attempt: _Attempt, model: "MeasuringHFLM") -> PairOutcome:
         try:
             attempt.started = time.time()
-            self._stage_data(attempt.cell.benchmark)
-            outcome = self._score(attempt, model)
+            self._mirror.stage(self._suite.find_benchmark(attempt.cell.benchmark).data)
+            asked = self._ask(attempt, model)
             self._on_event(Event("committing", attempt.pair))
-            items = write_items(self._store, attempt.name.key, outcome.items)
-            provenance = self._provenance(attempt, outcome, model)
-            result = Result(
-                key=attempt.name.key,
-                generation_key=attempt.cell.generation_key or "",
-                model=plan.model,
-                checkpoint=attempt.checkpoint.id,
-                phase=attempt.checkpoint.phase,
-                step=attempt.checkpoint.step,
-                tokens=attempt.checkpoint.tokens,
-                digest=attempt.checkpoint.digest,
-                benchmark=attempt.cell.benchmark,
-                protocol=attempt.protocol,
-                grading=None,
-                metrics=outcome.metrics,
-                items=(items,),
-                prompts=outcome.prompts,
-                truncated_prompts=outcome.truncated_prompts,
-                provenance=provenance,
-                raw=outcome.raw,
-            )
-            committed = commit_result(self._store, result)
+            measurement = self._measurement(plan, attempt, asked, model)
+            state = self._commit(attempt, asked, measurement)
         except Exception as error:  # the boundary of a pair
             return self._fail(plan, attempt, error)
-        return self._end(attempt, PairOutcome(attempt.pair, "committed" if committed else "done already"))
+        return self._end(attempt, PairOutcome(attempt.pair, state))
 
-    def _score(self, attempt: _Attempt, model: "MeasuringHFLM") -> "Outcome":
+    def _commit(
+        self, attempt: _Attempt, asked: "Outcome | Generated", measurement: Measurement
+    ) -> Literal["committed", "generated", "done already"]:
+        from a360.evaluators.generation import Generated
+
+        shared = dict(measurement)
+        if isinstance(asked, Generated):
+            answers = write_answers(self._store, measurement.generation_key, asked.answers)
+            commit_generations(self._store, Generations(**shared, answers=answers))
+            return "generated"
+        key = attempt.name.key
+        items = write_items(self._store, key, asked.items)
+        result = Result(**shared, key=key, grading=None, metrics=asked.metrics, items=(items,), raw=asked.raw)
+        return "committed" if commit_result(self._store, result) else "done already"
+
+    def _ask(self, attempt: _Attempt, model: "MeasuringHFLM") -> "Outcome | Generated":
+        from a360.evaluators.generation import generate_answers
         from a360.evaluators.harness import evaluate_benchmark
         from a360.evaluators.perplexity import evaluate_perplexity
 
-        benchmark = self._suite.find_benchmark(attempt.cell.benchmark)
-        pair, run = attempt.pair, self._suite.run
+        benchmark, protocol = self._suite.find_benchmark(attempt.cell.benchmark), attempt.protocol
+
+        def on_progress(done: int, total: int) -> None:
+            self._on_event(Event("evaluating", attempt.pair, done, total))
+
+        with self._open_journal(attempt) as journal:
+            if benchmark.evaluator == "harness":
+                return evaluate_benchmark(benchmark, protocol, model, journal, on_progress)
+            paths = select_files(self._mirror.manifest, benchmark.data)
+            if benchmark.prompts:
+                prompts = read_prompts(self._mirror.dir, paths, benchmark.prompts)
+                return generate_answers(benchmark, protocol, prompts, model, journal, on_progress)
+            documents = read_texts(self._mirror.dir, paths, benchmark.texts or Texts())
+            return evaluate_perplexity(benchmark, protocol, documents, model, journal, on_progress)
+
+    @contextmanager
+    def _open_journal(self, attempt: _Attempt) -> Iterator[Journal]:
+        """The journal of a pair with what earlier attempts left; flushed however the evaluation ends."""
+        run = self._suite.run
         journal = Journal(
             self._store,
             attempt.cell.generation_key or "",
             f"{self._attempt}-{uuid.uuid4().hex[:8]}",  # a second try must not overwrite the first
             flush_seconds=run.journal_seconds,
             flush_requests=run.journal_requests,
-            on_flush=lambda rows: self._on_event(Event("flushed", pair, rows)),
+            on_flush=lambda rows: self._on_event(Event("flushed", attempt.pair, rows)),
         )
         self._journal = journal
         journal.load()
-        self._on_event(Event("evaluating", pair))
-
-        def on_progress(done: int, total: int) -> None:
-            self._on_event(Event("evaluating", pair, done, total))
-
+        self._on_event(Event("evaluating", attempt.pair))
         try:
-            if benchmark.texts is None:
-                return evaluate_benchmark(benchmark, attempt.protocol, model, journal, on_progress)
-            paths = select_files(self._manifest, benchmark.data)
-            documents = read_texts(self._mirror_dir, paths, benchmark.texts)
-            return evaluate_perplexity(benchmark, attempt.protocol, documents, model, journal, on_progress)
+            yield journal
         finally:
             journal.flush()
             self._journal = None
@@ -185,54 +216,29 @@ class Evaluator:
         threads = run.threads or max(1, (os.cpu_count() or 1) // run.workers)
         return load_model(model_dir, protocol, device=run.device, batch_size=run.batch_size, threads=threads)
 
-    def _enter_mirror(self) -> tuple[Path, MirrorManifest]:
-        """Makes the mirror the working directory: lm-eval's tasks then find their data by relative paths."""
-        mirror = open_store(self._suite.data.mirror, self._suite.data.s3)
-        manifest = read_stored_manifest(mirror)
-        cache_dir = Path(self._suite.run.cache_dir)
-        local = None if self._is_remote() else Path(self._suite.data.mirror.removeprefix("file://"))
-        mirror_dir = local or stage_mirror(mirror, (), cache_dir / "data")
-        os.environ.update(offline_environment(mirror_dir, manifest, cache_dir / "datasets"))
-        os.environ.update(TQDM_DISABLE="1", HF_DATASETS_DISABLE_PROGRESS_BARS="1")
-        os.chdir(mirror_dir)
-        return mirror_dir, manifest
-
-    def _is_remote(self) -> bool:
-        return self._suite.data.mirror.startswith("s3://")
-
-    def _stage_data(self, benchmark: str) -> None:
-        if benchmark in self._verified:
-            return
-        data = self._suite.find_benchmark(benchmark).data
-        if self._is_remote():
-            mirror = open_store(self._suite.data.mirror, self._suite.data.s3)
-            if stage_mirror(mirror, data, self._mirror_dir.parent) != self._mirror_dir:
-                raise ConfigError(
-                    f"mirror was changed: {mirror.uri}", hint="Plan again: its data has new revisions."
-                )
-        else:
-            verify_files(self._mirror_dir, self._manifest, data)
-        self._verified.add(benchmark)
-
     def _attempts(self, plan: Plan, pair_ids: Sequence[str]) -> list[_Attempt]:
-        cells = {pair_id(cell.checkpoint, cell.benchmark): cell for cell in plan.cells}
         checkpoints = {checkpoint.id: checkpoint for checkpoint in plan.checkpoints}
-        protocols = build_protocols(self._suite, self._manifest).protocols
+        protocols = build_protocols(self._suite, self._mirror.manifest).protocols
         attempts = []
-        for pair in pair_ids:
-            cell = cells.get(pair)
-            if cell is None or cell.key is None:
-                raise ConfigError(
-                    f"pair {pair} is not in plan {plan.id}", hint="a360 plan --json prints its pairs."
-                )
-            _verify_protocol(plan, cell, checkpoints[cell.checkpoint], protocols.get(cell.benchmark))
+        for cell in find_cells(plan, pair_ids):
+            verify_protocol(plan, cell, checkpoints[cell.checkpoint], protocols.get(cell.benchmark))
             attempts.append(_Attempt(cell, checkpoints[cell.checkpoint], plan.protocols[cell.benchmark], 0))
         if len({attempt.checkpoint.id for attempt in attempts}) > 1:
             raise ConfigError(f"pairs of several checkpoints in one group: {', '.join(pair_ids)}")
         return attempts
 
-    def _is_committed(self, model: str, attempt: _Attempt) -> bool:
-        place = commit_place(model, attempt.name)
+    def _find(self, plan: Plan, attempt: _Attempt) -> PairOutcome | None:
+        """The outcome of a pair that has its result, or its generation, in the store."""
+        if self._is_stored(commit_place(plan.model, attempt.name)):
+            return PairOutcome(attempt.pair, "done already")
+        generation = attempt.name._replace(key=attempt.cell.generation_key or "")
+        if attempt.cell.benchmark in plan.gradings and self._is_stored(
+            generations_place(plan.model, generation)
+        ):
+            return PairOutcome(attempt.pair, "generated")
+        return None
+
+    def _is_stored(self, place: str) -> bool:
         return any(entry.key == place for entry in self._store.list(place))
 
     def _fail(self, plan: Plan, attempt: _Attempt, raised: Exception) -> PairOutcome:
@@ -248,7 +254,26 @@ class Evaluator:
         self._on_event(Event(outcome.state, attempt.pair, message=outcome.error))
         return outcome
 
-    def _provenance(self, attempt: _Attempt, outcome: "Outcome", model: "MeasuringHFLM") -> Provenance:
+    def _measurement(
+        self, plan: Plan, attempt: _Attempt, asked: "Asked", model: "MeasuringHFLM"
+    ) -> Measurement:
+        checkpoint = attempt.checkpoint
+        return Measurement(
+            generation_key=attempt.cell.generation_key or "",
+            model=plan.model,
+            checkpoint=checkpoint.id,
+            phase=checkpoint.phase,
+            step=checkpoint.step,
+            tokens=checkpoint.tokens,
+            digest=checkpoint.digest,
+            benchmark=attempt.cell.benchmark,
+            protocol=attempt.protocol,
+            prompts=asked.prompts,
+            truncated_prompts=asked.truncated_prompts,
+            provenance=self._provenance(attempt, asked, model),
+        )
+
+    def _provenance(self, attempt: _Attempt, asked: "Asked", model: "MeasuringHFLM") -> Provenance:
         from a360.evaluators.harness import describe_device
 
         device = describe_device(model)
@@ -264,31 +289,18 @@ class Evaluator:
                 "batch_size": int(model.batch_size),
                 "gpu_seconds": process["wall_seconds"] if device.gpu else None,
                 "bytes_pulled": attempt.bytes_pulled,
-                "tokens_scored": outcome.tokens_scored,
-                "requests_scored": outcome.prompts - outcome.requests_from_journal,
-                "requests_from_journal": outcome.requests_from_journal,
+                "tokens_scored": asked.tokens_scored,
+                "requests_scored": asked.prompts - asked.requests_from_journal,
+                "requests_from_journal": asked.requests_from_journal,
                 "tokenizer_hash": hash_value(
                     [[file.name, file.content_hash] for file in attempt.checkpoint.tokenizer_files]
                 ),
                 "dataset_revisions": {
                     name: repository.revision
-                    for name, repository in self._manifest.repositories.items()
+                    for name, repository in self._mirror.manifest.repositories.items()
                     if any(f"{place}/".startswith(f"{name}/") for place in data)
                 },
             }
-        )
-
-
-def _verify_protocol(plan: Plan, cell: Cell, checkpoint: Checkpoint, protocol: Protocol | None) -> None:
-    """Raises ConfigError unless this process would arrive at the plan's protocol and key."""
-    planned = plan.protocols[cell.benchmark]
-    if protocol != planned or generation_key(checkpoint.digest, planned) != cell.generation_key:
-        here = protocol.model_dump() if protocol else {}
-        differing = sorted(k for k, v in planned.model_dump().items() if here.get(k) != v) or ["key"]
-        raise ConfigError(
-            f"plan {plan.id} cannot be reproduced: benchmark {cell.benchmark}: "
-            f"{', '.join(differing)} differ here",
-            hint="Plan with the same suite, mirror and a360 version that evaluates.",
         )
 
 

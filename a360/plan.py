@@ -3,16 +3,16 @@
 Cron, retry, resubmit and resume are this one function called again.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from a360.benchmarks import Benchmark, locked_task_hash
+from a360.benchmarks import Benchmark, locked_grader_hash, locked_task_hash
 from a360.datasets.mirror import MirrorManifest, data_revision
 from a360.errors import ConfigError, MissingError
 from a360.identity import SUPPORTED_VERSIONS, generation_key, hash_value, result_key
-from a360.records import Cell, CellState, Checkpoint, Discovery, Failure, Grading, Plan, Protocol
+from a360.records import Cell, CellState, Checkpoint, Discovery, Failure, Grading, Plan, Protocol, Stage
 from a360.results.places import CommitName
 from a360.suite import ModelSection, Suite
 
@@ -41,6 +41,8 @@ class History:
     """What the store already holds for a model."""
 
     commits: Collection[CommitName] = frozenset()
+    generations: Collection[CommitName] = frozenset()
+    """Of benchmarks that are graded apart; the key of a name is the generation key."""
     failures: Mapping[CommitName, Failure] = field(default_factory=dict)
 
 
@@ -53,7 +55,7 @@ def build_protocols(suite: Suite, manifest: MirrorManifest) -> Protocols:
     Raises:
         ConfigError: the mirror holds stand-in rows for a real benchmark, or a task is not locked.
     """
-    protocols, unavailable = {}, {}
+    protocols, unavailable, gradings = {}, {}, {}
     for benchmark, limit in suite.chosen():
         if manifest.stand_in and not benchmark.stand_in:
             raise ConfigError(
@@ -67,7 +69,11 @@ def build_protocols(suite: Suite, manifest: MirrorManifest) -> Protocols:
             unavailable[benchmark.id] = _unavailable(benchmark, error)
             continue
         protocols[benchmark.id] = _protocol(suite.model, benchmark, limit, revision)
-    return Protocols(protocols=protocols, unavailable=unavailable)
+        if benchmark.grader:
+            gradings[benchmark.id] = Grading(
+                grader=benchmark.grader, source_hash=locked_grader_hash(benchmark.grader)
+            )
+    return Protocols(protocols=protocols, unavailable=unavailable, gradings=gradings)
 
 
 def _unavailable(benchmark: Benchmark, error: MissingError) -> Unavailable:
@@ -86,7 +92,7 @@ def _protocol(model: ModelSection, benchmark: Benchmark, limit: int | None, revi
         shots=benchmark.shots,
         seeds=SEEDS,
         limit=limit,
-        decoding={},
+        decoding=benchmark.decoding.document() if benchmark.decoding else {},
         max_length=model.max_length,
         dtype=model.dtype,
         softmax_dtype=model.softmax_dtype,
@@ -146,22 +152,45 @@ def _cell(
         state, reason = protocols.unavailable[benchmark]
         return Cell(checkpoint=checkpoint.id, benchmark=benchmark, state=state, reason=reason)
     grading = protocols.gradings.get(benchmark)
-    for version in SUPPORTED_VERSIONS:
-        generation = generation_key(checkpoint.digest, protocol, version)
-        name = CommitName(benchmark, checkpoint.id, result_key(generation, grading, version))
+    candidates = [_names(checkpoint, protocol, grading, version) for version in SUPPORTED_VERSIONS]
+    for name, generation in candidates:
         if name in history.commits:
-            return _keyed(name, generation, "done", None)
-    generation = generation_key(checkpoint.digest, protocol)
-    name = CommitName(benchmark, checkpoint.id, result_key(generation, grading))
+            return _keyed(name, generation, "done")
+    # A generation is as good under an older identity version: grading it asks no model again.
+    generated = [each for each in candidates if each[0]._replace(key=each[1]) in history.generations]
+    name, generation = [*generated, *candidates][0]
     failure = history.failures.get(name)
     if failure and failure.exit_code == 3 and failure.environment == environment:
-        return _keyed(name, generation, "failed", f"failed before: {failure.error}")
-    return _keyed(name, generation, "missing", None)
+        return _keyed(name, generation, "failed", reason=f"failed before: {failure.error}")
+    if grading is None:
+        return _keyed(name, generation, "missing", stages=("evaluate",))
+    return _keyed(name, generation, "missing", stages=("grade",) if generated else ("evaluate", "grade"))
 
 
-def _keyed(name: CommitName, generation: str, state: CellState, reason: str | None) -> Cell:
-    return Cell.model_validate(
-        {**name._asdict(), "generation_key": generation, "state": state, "reason": reason}
+def _names(
+    checkpoint: Checkpoint, protocol: Protocol, grading: Grading | None, version: int
+) -> tuple[CommitName, str]:
+    """The name of the result, and the key of its generation, under an identity version."""
+    generation = generation_key(checkpoint.digest, protocol, version)
+    return CommitName(protocol.benchmark, checkpoint.id, result_key(generation, grading, version)), generation
+
+
+def _keyed(
+    name: CommitName,
+    generation: str,
+    state: CellState,
+    *,
+    reason: str | None = None,
+    stages: tuple[Stage, ...] = (),
+) -> Cell:
+    return Cell(
+        checkpoint=name.checkpoint,
+        benchmark=name.benchmark,
+        state=state,
+        reason=reason,
+        generation_key=generation,
+        key=name.key,
+        stages=stages,
     )
 
 
@@ -178,12 +207,65 @@ def _groups(suite: Suite, cells: list[Cell]) -> tuple[tuple[str, ...], ...]:
     groups = []
     for pairs in by_checkpoint:
         pairs, left = pairs[:left], left - len(pairs[:left])
-        size = len(pairs) if suite.run.pairs_per_group == "all" else suite.run.pairs_per_group
-        ids = [pair_id(cell.checkpoint, cell.benchmark) for cell in pairs]
-        groups += [tuple(ids[i : i + size]) for i in range(0, len(ids), size)] if size else []
+        for ids in _alike(suite, pairs):
+            size = len(ids) if suite.run.pairs_per_group == "all" else suite.run.pairs_per_group
+            groups += [tuple(ids[i : i + size]) for i in range(0, len(ids), size)]
     return tuple(groups)
+
+
+def _alike(suite: Suite, pairs: list[Cell]) -> list[list[str]]:
+    """Pair ids that the same pods can take on: the same stages, and the same kind of grading."""
+    alike: dict[object, list[str]] = {}
+    for cell in pairs:
+        kind = (suite.find_benchmark(cell.benchmark).grade, cell.stages)
+        alike.setdefault(kind, []).append(pair_id(cell.checkpoint, cell.benchmark))
+    return list(alike.values())
 
 
 def pair_id(checkpoint: str, benchmark: str) -> str:
     """The id of a pair in a plan."""
     return f"{checkpoint}/{benchmark}"
+
+
+def pairs_of_group(plan: Plan, number: int) -> tuple[str, ...]:
+    """The pair ids of a group of a plan.
+
+    Raises:
+        ConfigError: it has no such group.
+    """
+    if not 0 <= number < len(plan.groups):
+        raise ConfigError(f"plan {plan.id} has no group {number}: its {len(plan.groups)} groups begin at 0")
+    return plan.groups[number]
+
+
+def find_cells(plan: Plan, pair_ids: Sequence[str]) -> list[Cell]:
+    """The cells of pairs that a plan can evaluate.
+
+    Raises:
+        ConfigError: a pair is not in the plan, or has no checkpoint.
+    """
+    cells = {pair_id(cell.checkpoint, cell.benchmark): cell for cell in plan.cells if cell.key}
+    for pair in pair_ids:
+        if pair not in cells:
+            raise ConfigError(
+                f"pair {pair} is not in plan {plan.id}", hint="a360 plan --json prints its pairs."
+            )
+    return [cells[pair] for pair in pair_ids]
+
+
+def verify_protocol(plan: Plan, cell: Cell, checkpoint: Checkpoint, protocol: Protocol | None) -> None:
+    """Makes sure that a process arrives at the plan's protocol and key; ``protocol`` is its own.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    planned = plan.protocols[cell.benchmark]
+    keys = {generation_key(checkpoint.digest, planned, version) for version in SUPPORTED_VERSIONS}
+    if protocol != planned or cell.generation_key not in keys:
+        here = protocol.model_dump() if protocol else {}
+        differing = sorted(k for k, v in planned.model_dump().items() if here.get(k) != v) or ["key"]
+        raise ConfigError(
+            f"plan {plan.id} cannot be reproduced: benchmark {cell.benchmark}: "
+            f"{', '.join(differing)} differ here",
+            hint="Plan with the same suite, mirror and a360 version that evaluates.",
+        )

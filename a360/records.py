@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 Direction = Literal["higher", "lower", "target"]
 Aggregation = Literal["item", "micro", "macro"]
+GradeKind = Literal["none", "code", "classifier", "judge"]
+"""Which kind of pod grades a benchmark; none where the evaluator scores it itself."""
+Stage = Literal["evaluate", "grade"]
 CellState = Literal["done", "missing", "failed", "quarantined", "not uploaded", "not applicable"]
 
 
@@ -177,6 +180,8 @@ class Cell(Record):
     generation_key: str | None = None
     key: str | None = None
     """The key under which the result is, or will be, committed; None without a digest."""
+    stages: tuple[Stage, ...] = ()
+    """What is to be done, in order: a generation that is committed already needs grading alone."""
 
 
 class Plan(Record):
@@ -255,11 +260,9 @@ class Provenance(Record):
     """What the probe of the store said; False only under ``single_writer``."""
 
 
-class Result(Record):
-    """A commit marker, below 1 MB: the only thing that makes a pair done."""
+class Measurement(Record):
+    """What a checkpoint was asked, and how: a generation and a result both say it."""
 
-    schema_name: Literal["a360.result/1"] = "a360.result/1"
-    key: str
     generation_key: str
     model: str
     checkpoint: str
@@ -269,12 +272,28 @@ class Result(Record):
     digest: str
     benchmark: str
     protocol: Protocol
-    grading: Grading | None
-    metrics: tuple[Metric, ...]
-    items: tuple[StoredObject, ...]
     prompts: int
     truncated_prompts: int
     provenance: Provenance
+    """Of the process that wrote this document."""
+
+
+class Generations(Measurement):
+    """What a checkpoint answered to a benchmark that is graded apart, committed before anybody grades it."""
+
+    schema_name: Literal["a360.generations/1"] = "a360.generations/1"
+    answers: StoredObject
+    """The table of a360/results/answers.py."""
+
+
+class Result(Measurement):
+    """A commit marker, below 1 MB: the only thing that makes a pair done."""
+
+    schema_name: Literal["a360.result/1"] = "a360.result/1"
+    key: str
+    grading: Grading | None
+    metrics: tuple[Metric, ...]
+    items: tuple[StoredObject, ...]
     raw: dict[str, JsonValue]
     """The harness's own results without samples."""
 

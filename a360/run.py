@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from a360.errors import A360Error, TransientError
 from a360.pairs import Event, PairOutcome, as_a360_error, record_failed_pair
@@ -25,6 +25,10 @@ from a360.records import Plan
 from a360.signals import end_on_sigterm
 from a360.storage import open_store
 from a360.suite import Suite
+
+if TYPE_CHECKING:
+    from a360.evaluate import Evaluator
+    from a360.grade import Grader
 
 Work = Callable[[Suite, Plan, Connection], None]
 """Receives tuples of pair ids, sends events and after each group a `Finished`, until its pipe closes."""
@@ -263,21 +267,33 @@ def _be_worker(work: Work, suite: Suite, plan: Plan, pipe: Connection) -> None:
 
 
 def _work(suite: Suite, plan: Plan, pipe: Connection) -> None:
-    """One evaluator, group after group, until the pipe closes."""
+    """One evaluator and one grader, group after group, until the pipe closes."""
     threads = suite.run.threads or max(1, (os.cpu_count() or 1) // suite.run.workers)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     from a360.evaluate import Evaluator
+    from a360.grade import Grader
 
     try:
-        evaluator = Evaluator(suite, _throttled(pipe))
+        on_event = _throttled(pipe)
+        evaluator, grader = Evaluator(suite, on_event), Grader(suite, on_event)
         end_on_sigterm(evaluator.flush)
         while pairs := _receive(pipe):
-            pipe.send(Finished(evaluator.evaluate_group(plan, pairs), _resident_bytes()))
+            pipe.send(Finished(take_group(evaluator, grader, plan, pairs), _resident_bytes()))
     except Exception as error:  # the boundary of the process
         known = as_a360_error(error)
         if isinstance(known, TransientError):
             raise SystemExit(known.exit_code) from error  # as if killed: the group is tried again
         pipe.send(known)
+
+
+def take_group(
+    evaluator: "Evaluator", grader: "Grader", plan: Plan, pairs: Sequence[str]
+) -> tuple[PairOutcome, ...]:
+    """The outcome of every pair of a group after both stages."""
+    outcomes = evaluator.evaluate_group(plan, pairs)
+    generated = [outcome.pair for outcome in outcomes if outcome.state == "generated"]
+    ended = [outcome for outcome in outcomes if outcome.state != "generated"]
+    return (*ended, *grader.grade_group(plan, generated))
 
 
 def _receive(pipe: Connection) -> Sequence[str]:

@@ -209,6 +209,21 @@ def parse_suite(text: str, *, where: str, base_dir: Path) -> Suite:
     return _absolute(suite, base_dir)
 
 
+def place_in(suite: Suite, work_dir: Path | None, cache_dir: Path | None = None) -> Suite:
+    """The suite with its directories inside a pod's volumes; the suite's own file may be read-only.
+
+    ``cache_dir`` is where weights and data are kept, by default below ``work_dir``.
+    """
+    if work_dir is not None:
+        publish = suite.publish.model_copy(update={"directory": str(work_dir.resolve() / "report")})
+        suite = suite.model_copy(update={"publish": publish})
+        cache_dir = cache_dir or work_dir / "cache"
+    if cache_dir is not None:
+        run = suite.run.model_copy(update={"cache_dir": str(cache_dir.resolve())})
+        suite = suite.model_copy(update={"run": run})
+    return suite
+
+
 def shipped_suites() -> tuple[str, ...]:
     """The names of the suites in the package, sorted."""
     folder = resources.files("a360") / "suites"

@@ -18,7 +18,7 @@ from a360.results.collect import Collected, collect_results
 from a360.results.commit import require_conditional_put, write_plan
 from a360.results.places import REPORTS
 from a360.results.provenance import environment
-from a360.results.read import list_commits, read_failures
+from a360.results.read import list_commits, list_generations, read_failures
 from a360.storage import Store, open_store
 from a360.suite import Suite
 
@@ -62,7 +62,11 @@ def plan_sweep(
         now=time.time(),
         on_progress=on_progress,
     )
-    history = History(commits=list_commits(store, model.name), failures=read_failures(store, model.name))
+    history = History(
+        commits=list_commits(store, model.name),
+        generations=list_generations(store, model.name) if protocols.gradings else frozenset(),
+        failures=read_failures(store, model.name),
+    )
     return make_plan(
         suite, discovery, protocols, history, environment=environment(), retry_failed=retry_failed
     )

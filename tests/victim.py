@@ -1,7 +1,7 @@
 """A sweep in one process that ends itself with SIGKILL, or another signal, at a chosen place.
 
 ``python tests/victim.py SUITE LOG [PHASE N MS [SIGNAL]]`` runs the functions that the jobs run: plan, then
-evaluate group by group, publish. PHASE is staging, evaluating, flushed, committing, collecting or publishing;
+evaluate and grade group by group, publish. PHASE is a phase of an event, collecting or publishing;
 the signal comes MS milliseconds after the N-th event of that phase. LOG gets every event, so that a test can
 tell how far it came.
 """
@@ -15,7 +15,9 @@ import time
 import a360.publish.report
 import a360.sweep
 from a360.evaluate import Evaluator
+from a360.grade import Grader
 from a360.pairs import Event
+from a360.run import take_group
 from a360.signals import end_on_sigterm
 from a360.suite import load_suite
 
@@ -60,10 +62,10 @@ def main(
     plan = a360.sweep.plan_sweep(suite)
     a360.sweep.store_plan(suite, plan)
     if plan.groups:
-        evaluator = Evaluator(suite, executioner)
+        evaluator, grader = Evaluator(suite, executioner), Grader(suite, executioner)
         end_on_sigterm(evaluator.flush)
         for group in plan.groups:
-            evaluator.evaluate_group(plan, group)
+            take_group(evaluator, grader, plan, group)
     executioner(Event("collecting", ""))  # type: ignore[arg-type]
     a360.sweep.collect_sweep(suite, plan)
     executioner(Event("publishing", ""))  # type: ignore[arg-type]

@@ -2,18 +2,22 @@
 
 from a360.benchmarks.benchmark import Benchmark, Headline, Macro
 from a360.benchmarks.catalogue import CATALOGUE, UnknownBenchmarkError, find_benchmark
-from a360.benchmarks.lock import load_lock, locked_task_hash
+from a360.benchmarks.lock import load_lock, locked_grader_hash, locked_task_hash
+from a360.benchmarks.prompts import Decoding, Prompts
 from a360.benchmarks.texts import GroupSubset, Texts
 
 __all__ = [
     "CATALOGUE",
     "Benchmark",
+    "Decoding",
     "GroupSubset",
     "Headline",
     "Macro",
+    "Prompts",
     "Texts",
     "UnknownBenchmarkError",
     "find_benchmark",
     "load_lock",
+    "locked_grader_hash",
     "locked_task_hash",
 ]

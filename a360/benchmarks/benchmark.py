@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from a360.benchmarks.prompts import Decoding, Prompts
 from a360.benchmarks.texts import GroupSubset, Texts
-from a360.records import Aggregation, Direction
+from a360.records import Aggregation, Direction, GradeKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,15 +33,22 @@ class Benchmark:
     version: int = 1
     title: str
     kind: Literal["downstream", "perplexity"] = "downstream"
-    evaluator: Literal["harness", "perplexity"] = "harness"
+    evaluator: Literal["harness", "perplexity", "generation"] = "harness"
     task: str
-    """lm-eval's task or group; for the perplexity evaluator the name of the whole beside its groups."""
+    """lm-eval's task or group; for a360's own evaluators the name of the whole beside its groups."""
     folder: str | None
     """The folder of lm_eval/tasks that defines it; None for a360's own tasks."""
     texts: Texts | None = None
-    """What the perplexity evaluator reads and how; None for the harness."""
+    """What the perplexity evaluator reads and how; None for the others."""
     groups: tuple[str, ...] = ()
     """The groups that its documents are in, where they are known before they are read."""
+    prompts: Prompts | None = None
+    """What the generation evaluator shows; None for the others."""
+    decoding: Decoding | None = None
+    grade: GradeKind = "none"
+    """The pod that turns committed answers into metrics."""
+    grader: str | None = None
+    """The grader's name in a360/grading/graders.py; None where nothing is graded apart."""
     shots: int | None
     """None where the task pins its own number or has none."""
     data: tuple[str, ...]
@@ -68,6 +76,11 @@ class Benchmark:
     def __post_init__(self) -> None:
         if (self.evaluator == "perplexity") != (self.texts is not None):
             raise ValueError(f"benchmark {self.id}: the perplexity evaluator, and no other, has texts")
+        generates = self.evaluator == "generation"
+        if {generates} != {self.prompts is not None, self.decoding is not None}:
+            raise ValueError(f"benchmark {self.id}: the generation evaluator, and no other, has prompts")
+        if {self.grader is not None} != {self.grade != "none", generates}:
+            raise ValueError(f"benchmark {self.id}: what is generated, and nothing else, has a grader")
 
     def averaged(self, subset: GroupSubset) -> "Benchmark":
         """The row with another subset of its groups to average over; another protocol."""

@@ -4,6 +4,7 @@ import difflib
 
 from a360.benchmarks.benchmark import Benchmark, Headline
 from a360.benchmarks.choice_rows import CHOICE_ROWS
+from a360.benchmarks.prompts import Decoding, Prompts
 from a360.benchmarks.text_rows import TEXT_ROWS
 
 
@@ -26,6 +27,24 @@ _OWN = (
         direction="lower",
         pooled=True,
         cost=100,
+        source="https://docs.python.org/3/reference/",
+        stand_in=True,
+    ),
+    Benchmark(
+        id="demo-next-word",
+        title="Next word of held-out text",
+        evaluator="generation",
+        task="demo_next_word",
+        folder=None,
+        prompts=Prompts(group="source", words=32),
+        decoding=Decoding(max_new_tokens=8),
+        grade="classifier",
+        grader="next_word",
+        shots=None,
+        data=("a360/demo-heldout",),
+        headline=Headline(metric="acc", aggregation="micro"),
+        chance=0.0,
+        cost=30,
         source="https://docs.python.org/3/reference/",
         stand_in=True,
     ),

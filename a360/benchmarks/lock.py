@@ -1,7 +1,8 @@
-"""Reads ``lock.json``: what every task resolved to in the pinned evaluator environment.
+"""Reads ``lock.json``: the hash of every task in the pinned evaluator environment, and of every grader.
 
-A planner takes the hashes from here and needs no lm-eval; every evaluate job recomputes them
-(a360/evaluators/lock.py) and stops where they differ.
+A planner takes the hashes from here and needs no lm-eval; every evaluate job recomputes those of tasks
+(a360/evaluators/tasks.py), every grade job that of its grader (a360/grading/graders.py), and stops where
+they differ.
 """
 
 import json
@@ -9,26 +10,44 @@ from functools import cache
 from importlib import resources
 
 from a360.benchmarks.benchmark import Benchmark
+from a360.benchmarks.prompts import prompts_hash
 from a360.benchmarks.texts import texts_hash
 from a360.errors import ConfigError
 
 
-@cache
 def load_lock() -> dict[str, str]:
     """lm-eval's task or group name -> hash of its resolved leaf tasks."""
+    return _load("tasks")
+
+
+def locked_grader_hash(grader: str) -> str:
+    """The locked hash of a grader's sources.
+
+    Raises:
+        ConfigError: the lock has no entry for it.
+    """
+    try:
+        return _load("graders")[grader]
+    except KeyError:
+        raise ConfigError(f"grader {grader!r} has no lock entry", hint="Run: make lock") from None
+
+
+@cache
+def _load(section: str) -> dict[str, str]:
     text = (resources.files("a360.benchmarks") / "lock.json").read_text(encoding="utf-8")
-    tasks = json.loads(text)["tasks"]
-    return {str(name): str(value) for name, value in tasks.items()}
+    return {str(name): str(value) for name, value in json.loads(text)[section].items()}
 
 
 def locked_task_hash(benchmark: Benchmark) -> str:
-    """The locked hash of a benchmark's task; a row of the perplexity evaluator is its own lock.
+    """The locked hash of a benchmark's task; a row of a360's own evaluators is its own lock.
 
     Raises:
         ConfigError: the lock has no entry for it.
     """
     if benchmark.texts:
         return texts_hash(benchmark.texts)
+    if benchmark.prompts:
+        return prompts_hash(benchmark.prompts)
     try:
         return load_lock()[benchmark.task]
     except KeyError:

@@ -47,6 +47,8 @@ class _Work:
             self.parts[event.pair] = 1.0
             return
         self.ended.discard(event.pair)
+        if event.phase in ("generated", "grading"):
+            return  # grading costs little beside what it grades
         self.parts[event.pair] = (
             event.done / event.total if event.phase == "evaluating" and event.total else 0.0
         )

@@ -20,7 +20,7 @@ from pydantic import JsonValue
 
 from a360.benchmarks import Benchmark
 from a360.errors import ConfigError, DataError
-from a360.evaluators.journaled_lm import JournaledLM, MeasuringHFLM
+from a360.evaluators.journaled_lm import Asked, JournaledLM, MeasuringHFLM
 from a360.evaluators.metrics import HarnessResults, metric_records
 from a360.evaluators.rows import UNFIT
 from a360.evaluators.tasks import LoadedTasks, load_tasks, verify_lock
@@ -30,16 +30,12 @@ from a360.results.journal import Journal
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Outcome(Asked):
     """What an evaluator hands to the commit."""
 
     metrics: tuple[Metric, ...]
     items: pa.Table
     raw: dict[str, JsonValue]
-    prompts: int
-    truncated_prompts: int
-    tokens_scored: int
-    requests_from_journal: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,10 +155,7 @@ def evaluate_benchmark(
         metrics=metric_records(benchmark, results),
         items=item_table(results["samples"]),
         raw={**_raw(results), "prefix": prefix_token(model)},
-        prompts=lm.prompts,
-        truncated_prompts=lm.truncated,
-        tokens_scored=lm.tokens_scored,
-        requests_from_journal=lm.from_journal,
+        **lm.asked(),
     )
 
 

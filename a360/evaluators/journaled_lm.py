@@ -9,6 +9,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,16 @@ Key = tuple[bytes, int]
 
 _OLD_BUFFERS = re.compile(r"(rotary_emb\.inv_freq|(attn|attention)\.(masked_)?bias)$")
 """Tables that transformers computes now and older checkpoints store."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What an evaluation asked of a model."""
+
+    prompts: int
+    truncated_prompts: int
+    tokens_scored: int
+    requests_from_journal: int
 
 
 class MeasuringHFLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
@@ -195,6 +206,15 @@ class JournaledLM(LM):  # type: ignore[misc]
     def generate_until(self, requests: list[Instance]) -> list[Response]:
         """The generated text of every request, in order."""
         return self._answer("generate_until", requests, lambda pending: [pending])
+
+    def asked(self) -> dict[str, int]:
+        """The fields of ``Asked`` so far."""
+        return {
+            "prompts": self.prompts,
+            "truncated_prompts": self.truncated,
+            "tokens_scored": self.tokens_scored,
+            "requests_from_journal": self.from_journal,
+        }
 
     def add_partial(self, kind: str, arguments: Sequence[object], response: Response) -> None:
         """Takes one answer from HFLM.

@@ -25,4 +25,5 @@ def build_lock() -> dict[str, object]:
 if __name__ == "__main__":
     lock_path = Path(__file__).resolve().parents[1] / "benchmarks" / "lock.json"
     os.chdir(sys.argv[1])
-    lock_path.write_text(json.dumps(build_lock(), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    lock = {**json.loads(lock_path.read_text(encoding="utf-8")), **build_lock()}
+    lock_path.write_text(json.dumps(lock, indent=2, sort_keys=True) + "\n", encoding="utf-8")

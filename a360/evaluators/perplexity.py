@@ -72,10 +72,7 @@ def evaluate_perplexity(
         metrics=perplexity_records(benchmark, scored),
         items=perplexity_items(scored),
         raw=_raw(texts, cut, scored),
-        prompts=lm.prompts,
-        truncated_prompts=lm.truncated,
-        tokens_scored=lm.tokens_scored,
-        requests_from_journal=lm.from_journal,
+        **lm.asked(),
     )
 
 

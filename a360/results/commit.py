@@ -1,18 +1,27 @@
-"""The only commit point of a pair, and the record of a failed attempt.
+"""The only commit point of a pair, that of its generation before it, and the record of a failed attempt.
 
 Objects first, then one marker by put-if-absent. Whoever loses the race has done nothing wrong: the
 pair is committed, and the loser ends with exit code 0.
 """
 
 import hashlib
+from collections.abc import Callable
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from a360.errors import ConfigError, DataError
 from a360.identity import canonical_json
-from a360.records import Failure, Plan, Result, StoredObject
-from a360.results.places import CommitName, commit_place, failure_place, items_place, plan_place
+from a360.records import Failure, Generations, Plan, Result, StoredObject
+from a360.results.places import (
+    CommitName,
+    answers_place,
+    commit_place,
+    failure_place,
+    generations_place,
+    items_place,
+    plan_place,
+)
 from a360.storage import Store, probe_conditional_put
 
 MARKER_LIMIT_BYTES = 1_000_000
@@ -20,13 +29,30 @@ MARKER_LIMIT_BYTES = 1_000_000
 
 def write_items(store: Store, key: str, items: pa.Table) -> StoredObject:
     """Stores per-item outcomes before the marker that names them."""
+    return _write_table(store, items, lambda sha256: items_place(key, sha256))
+
+
+def write_answers(store: Store, generation_key: str, answers: pa.Table) -> StoredObject:
+    """Stores what a checkpoint answered before the document that names it."""
+    return _write_table(store, answers, lambda sha256: answers_place(generation_key, sha256))
+
+
+def _write_table(store: Store, table: pa.Table, place_of: Callable[[str], str]) -> StoredObject:
     sink = pa.BufferOutputStream()
-    pq.write_table(items, sink, compression="zstd")
+    pq.write_table(table, sink, compression="zstd")
     data = bytes(sink.getvalue())
     sha256 = hashlib.sha256(data).hexdigest()
-    place = items_place(key, sha256)
+    place = place_of(sha256)
     store.put_if_absent(place, data)
-    return StoredObject(key=place, bytes=len(data), sha256=sha256, rows=items.num_rows)
+    return StoredObject(key=place, bytes=len(data), sha256=sha256, rows=table.num_rows)
+
+
+def commit_generations(store: Store, generations: Generations) -> bool:
+    """True when this call committed the generation, False when another one was there already."""
+    name = CommitName(generations.benchmark, generations.checkpoint, generations.generation_key)
+    return store.put_if_absent(
+        generations_place(generations.model, name), canonical_json(generations).encode()
+    )
 
 
 def commit_result(store: Store, result: Result) -> bool:

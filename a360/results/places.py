@@ -31,9 +31,27 @@ def commit_place(model: str, name: CommitName) -> str:
 
 def parse_commit(model: str, place: str) -> CommitName | None:
     """The inverse of ``commit_place``; None for an object that is no commit."""
-    benchmark, _, file = place.removeprefix(commits_prefix(model)).partition("/")
-    checkpoint, at, key = file.removesuffix(".json").rpartition("@")
-    return CommitName(benchmark, checkpoint, key) if at and file.endswith(".json") else None
+    return _parse(place.removeprefix(commits_prefix(model)))
+
+
+def generations_prefix(model: str) -> str:
+    """The prefix of a model's generations; planning lists it and reads nothing."""
+    return f"{ROOT}/generations/{model}/"
+
+
+def generations_place(model: str, name: CommitName) -> str:
+    """The place of a committed generation; the key of its name is the generation key."""
+    return f"{generations_prefix(model)}{name.benchmark}/{name.checkpoint}@{name.key}.json"
+
+
+def parse_generations(model: str, place: str) -> CommitName | None:
+    """The inverse of ``generations_place``; None for an object that is no generation."""
+    return _parse(place.removeprefix(generations_prefix(model)))
+
+
+def answers_place(generation_key: str, sha256: str) -> str:
+    """The place of what a checkpoint answered; the content hash keeps two racing writers apart."""
+    return f"{ROOT}/objects/{generation_key}/answers-{sha256[:16]}.parquet"
 
 
 def items_place(key: str, sha256: str) -> str:
@@ -64,10 +82,17 @@ def failure_place(model: str, name: CommitName, attempt: str) -> str:
 def parse_failure(model: str, place: str) -> tuple[CommitName, str] | None:
     """The inverse of ``failure_place``: the pair and the attempt."""
     folder, _, attempt = place.rpartition("/")
-    name = parse_commit(model, f"{commits_prefix(model)}{folder.removeprefix(failures_prefix(model))}.json")
+    name = _parse(f"{folder.removeprefix(failures_prefix(model))}.json")
     return (name, attempt.removesuffix(".json")) if name else None
 
 
 def index_place(model: str) -> str:
     """The place of the derived index."""
     return f"{ROOT}/index/{model}.parquet"
+
+
+def _parse(rest: str) -> CommitName | None:
+    """The name in ``<benchmark>/<checkpoint>@<key>.json``."""
+    benchmark, _, file = rest.partition("/")
+    checkpoint, at, key = file.removesuffix(".json").rpartition("@")
+    return CommitName(benchmark, checkpoint, key) if at and file.endswith(".json") else None

@@ -1,5 +1,6 @@
 """Reads what was committed: names by LIST alone, documents in parallel, through the index where it helps."""
 
+import hashlib
 import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,24 +11,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from a360.errors import A360Error, DataError, MissingError
+from a360.errors import A360Error, DataError, MissingError, TransientError
 from a360.identity import canonical_json
-from a360.records import Failure, Plan, Result
+from a360.records import Failure, Generations, Plan, Result, StoredObject
 from a360.results.places import (
     CommitName,
     commit_place,
     commits_prefix,
     failures_prefix,
+    generations_place,
+    generations_prefix,
     index_place,
     parse_commit,
     parse_failure,
+    parse_generations,
     plan_place,
 )
 from a360.storage import Store
 
 _log = logging.getLogger(__name__)
 _THREADS = 16
-R = TypeVar("R", Plan, Result, Failure)
+R = TypeVar("R", Plan, Result, Failure, Generations)
 
 
 def list_commits(store: Store, model: str) -> dict[CommitName, str]:
@@ -38,6 +42,48 @@ def list_commits(store: Store, model: str) -> dict[CommitName, str]:
         if name:
             commits[name] = entry.version
     return commits
+
+
+def list_generations(store: Store, model: str) -> frozenset[CommitName]:
+    """Every committed (benchmark, checkpoint, generation key); reads no document."""
+    names = (parse_generations(model, entry.key) for entry in store.list(generations_prefix(model)))
+    return frozenset(name for name in names if name)
+
+
+def read_generations(store: Store, model: str, name: CommitName) -> Generations:
+    """A committed generation.
+
+    Raises:
+        TransientError: it is not there: nobody has evaluated the pair yet.
+        DataError: it is damaged.
+    """
+    place = generations_place(model, name)
+    try:
+        data = store.read(place)
+    except MissingError:
+        raise TransientError(
+            f"nothing to grade: {name.checkpoint}/{name.benchmark}: expected a generation at {place}",
+            hint="The evaluate stage of the pair comes first; plan again when it failed.",
+        ) from None
+    return _parse(Generations, data, place)
+
+
+def read_object(store: Store, stored: StoredObject) -> bytes:
+    """The bytes of an object that a document names; what differs is read a second time before it counts.
+
+    Raises:
+        DataError: it is gone, or its bytes are not the document's, twice.
+    """
+    for _ in range(2):
+        data = store.read(stored.key)
+        sha256 = hashlib.sha256(data).hexdigest()
+        if (len(data), sha256) == (stored.bytes, stored.sha256):
+            return data
+    raise DataError(
+        f"object is damaged: {stored.key} in {store.uri}: found {len(data):,} bytes with sha256 {sha256}, "
+        f"its document promises {stored.bytes:,} bytes with sha256 {stored.sha256}",
+        hint="Delete the document that names it and plan again with --retry-failed: it is then made anew.",
+    )
 
 
 def read_failures(store: Store, model: str) -> dict[CommitName, Failure]:

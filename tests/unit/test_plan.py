@@ -5,8 +5,16 @@ import pytest
 from a360.datasets.mirror import MirrorFile, MirrorManifest, MirrorRepository
 from a360.errors import ConfigError
 from a360.identity import generation_key, result_key
-from a360.plan import History, Protocols, Unavailable, build_protocols, make_plan
-from a360.records import Failure, Plan, Quarantine
+from a360.plan import (
+    History,
+    Protocols,
+    Unavailable,
+    build_protocols,
+    find_cells,
+    make_plan,
+    pairs_of_group,
+)
+from a360.records import Failure, Grading, Plan, Quarantine
 from a360.results.places import CommitName
 from tests.documents import make_checkpoint, make_discovery, make_protocol, make_protocols, make_suite
 
@@ -160,3 +168,83 @@ def test_data_limit_and_dtype_change_the_protocol_but_batch_size_does_not() -> N
     assert protocol() == protocol("run: {batch_size: 3, device: cpu, workers: 2}")
     assert protocol() != protocol(revision="other bytes")
     assert protocol() != protocol(benchmarks="[{id: demo-boolq, limit: 5}]")
+
+
+GRADED = "demo-next-word"
+
+
+def graded_plan(history: History | None = None, *, sources: str = "s", extra: str = "") -> Plan:
+    """A plan of one checkpoint with a benchmark that is graded apart and one that is not."""
+    protocols = Protocols(
+        protocols={GRADED: make_protocol(GRADED), "demo-boolq": make_protocol("demo-boolq")},
+        gradings={GRADED: Grading(grader="next_word", source_hash=sources)},
+    )
+    suite = make_suite(f"[{GRADED}, demo-boolq]", extra)
+    return make_plan(suite, make_discovery(range(1)), protocols, history or History(), environment="here")
+
+
+def generated(plan: Plan) -> CommitName:
+    return CommitName(GRADED, "step_0", str(plan.cells[0].generation_key))
+
+
+def test_a_pair_that_is_graded_apart_has_two_stages() -> None:
+    cells = graded_plan().cells
+    assert [(cell.benchmark, cell.stages) for cell in cells] == [
+        (GRADED, ("evaluate", "grade")), ("demo-boolq", ("evaluate",)),
+    ]  # fmt: skip
+    assert cells[0].key != result_key(str(cells[0].generation_key), None)
+
+
+def test_a_committed_generation_leaves_only_grading_to_do() -> None:
+    made = graded_plan(History(generations={generated(graded_plan())}))
+    assert (made.cells[0].state, made.cells[0].stages) == ("missing", ("grade",))
+    assert made.groups == ((f"step_0/{GRADED}",), ("step_0/demo-boolq",))
+
+
+def test_another_grader_grades_the_same_generation_under_another_key() -> None:
+    first = graded_plan()
+    commits = {CommitName(GRADED, "step_0", str(first.cells[0].key))}
+    history = History(commits=commits, generations={generated(first)})
+    assert (graded_plan(history).cells[0].state, graded_plan(history).cells[0].stages) == ("done", ())
+    other = graded_plan(history, sources="other").cells[0]
+    assert other.generation_key == first.cells[0].generation_key
+    assert other.key != first.cells[0].key
+    assert (other.state, other.stages) == ("missing", ("grade",))
+
+
+def test_a_generation_of_another_checkpoint_or_benchmark_does_not_count() -> None:
+    name = generated(graded_plan())
+    strangers = {name._replace(checkpoint="step_1"), name._replace(benchmark="x"), name._replace(key="k")}
+    assert graded_plan(History(generations=strangers)).cells[0].stages == ("evaluate", "grade")
+
+
+def test_pairs_with_other_stages_or_another_kind_of_grading_are_in_other_groups() -> None:
+    whole = "run: {pairs_per_group: all}"
+    assert graded_plan(extra=whole).groups == ((f"step_0/{GRADED}",), ("step_0/demo-boolq",))
+
+
+def test_a_graded_benchmark_has_its_grader_and_its_decoding_in_the_plan() -> None:
+    files = {"docstrings/test.parquet": MirrorFile(bytes=1, sha256="s")}
+    manifest = MirrorManifest(
+        stand_in=True, repositories={"a360/demo-heldout": MirrorRepository(revision="r", files=files)}
+    )
+    built = build_protocols(make_suite(f"[{GRADED}, demo-heldout-perplexity]"), manifest)
+    assert list(built.gradings) == [GRADED]
+    assert (built.gradings[GRADED].grader, len(built.gradings[GRADED].source_hash)) == ("next_word", 16)
+    assert built.protocols[GRADED].decoding == {"max_new_tokens": 8, "until": []}
+    assert built.protocols["demo-heldout-perplexity"].decoding == {}
+
+
+def test_a_group_is_found_by_its_number_and_an_unknown_one_is_refused() -> None:
+    made = plan()
+    assert pairs_of_group(made, 5) == made.groups[5]
+    for number in (-1, 6):
+        with pytest.raises(ConfigError, match=f"has no group {number}: its 6 groups begin at 0"):
+            pairs_of_group(made, number)
+
+
+def test_a_pair_that_is_not_in_the_plan_is_refused_by_name() -> None:
+    made = plan()
+    assert [cell.checkpoint for cell in find_cells(made, ["step_2/demo-boolq"])] == ["step_2"]
+    with pytest.raises(ConfigError, match="pair step_9/demo-boolq is not in plan"):
+        find_cells(made, ["step_2/demo-boolq", "step_9/demo-boolq"])

@@ -1,0 +1,93 @@
+"""The generation evaluator: answers of a loaded model to prompts, for a grader that runs apart.
+
+Called by a360/evaluate.py with prompts from a360/datasets/prompts.py. Answers are lm-eval's own
+(``generate_until`` of HFLM), so a prompt that is too long loses its left side and is counted.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import pyarrow as pa
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import CacheHook
+from pydantic import JsonValue
+
+from a360.benchmarks import Benchmark
+from a360.datasets.prompts import Prompt
+from a360.errors import ConfigError, DataError
+from a360.evaluators.journaled_lm import Asked, JournaledLM, MeasuringHFLM
+from a360.records import Protocol
+from a360.results.answers import AnswerRow, answer_table
+from a360.results.journal import Journal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generated(Asked):
+    """What the generation evaluator hands to the commit."""
+
+    answers: pa.Table
+
+
+def generate_answers(
+    benchmark: Benchmark,
+    protocol: Protocol,
+    prompts: Iterable[Prompt],
+    model: MeasuringHFLM,
+    journal: Journal,
+    on_progress: Callable[[int, int], None],
+) -> Generated:
+    """The answers to every prompt, in the order of the prompts.
+
+    Raises:
+        ConfigError: the decoding is not one that this evaluator knows, or leaves no room for a prompt.
+        DataError: there is no prompt.
+    """
+    chosen = _choose(benchmark, prompts, protocol.limit)
+    arguments = _arguments(protocol, model.max_length)
+    lm = JournaledLM(model, journal, on_progress)
+    requests = [
+        Instance(request_type="generate_until", doc={}, arguments=(prompt.text, arguments), idx=0)
+        for prompt in chosen
+    ]
+    try:
+        responses = lm.generate_until(requests)
+    finally:
+        model.set_cache_hook(CacheHook(None))  # else a cycle of references keeps the weights
+    answers = [
+        AnswerRow(number, 0, prompt.place, prompt.group, prompt.text, str(response), prompt.reference)
+        for number, (prompt, response) in enumerate(zip(chosen, responses, strict=True))
+    ]
+    return Generated(answers=answer_table(answers), **lm.asked())
+
+
+def _choose(benchmark: Benchmark, prompts: Iterable[Prompt], limit: int | None) -> list[Prompt]:
+    """All prompts, or the first so many of every group; the rest is read too, for it may be damaged."""
+    counts: dict[str | None, int] = {}
+    chosen = []
+    for prompt in prompts:
+        counts[prompt.group] = counts.get(prompt.group, 0) + 1
+        if limit is None or counts[prompt.group] <= limit:
+            chosen.append(prompt)
+    if not chosen:
+        places = ", ".join(benchmark.data)
+        raise DataError(f"no prompts: benchmark {benchmark.id}: the files of {places} have no row")
+    return chosen
+
+
+def _arguments(protocol: Protocol, max_length: int) -> dict[str, JsonValue]:
+    """lm-eval's generation arguments for a greedy protocol."""
+    decoding = dict(protocol.decoding)
+    new_tokens, until = decoding.pop("max_new_tokens", None), decoding.pop("until", None)
+    if decoding or not isinstance(new_tokens, int) or not isinstance(until, list):
+        raise ConfigError(
+            f"decoding is not known: benchmark {protocol.benchmark}: {protocol.decoding}, "
+            "expected max_new_tokens and until",
+            hint="Plan with the version of a360 that evaluates.",
+        )
+    if new_tokens >= max_length:
+        raise ConfigError(
+            f"no room for a prompt: benchmark {protocol.benchmark}: {new_tokens} new tokens, "
+            f"the model sees at most {max_length}",
+            hint="Raise model.max_length.",
+        )
+    return {"do_sample": False, "max_gen_toks": new_tokens, "until": until}

@@ -1,0 +1,154 @@
+"""The second stage of a pair: committed answers -> metrics and per-item outcomes, committed as its result.
+
+Needs neither the checkpoint nor the mirror, and can be repeated with another grader without asking a model
+again: the generation keeps its key, the result gets another one. Called by jobs/grade.py and by ``a360 run``.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from a360.errors import ConfigError, DataError, TransientError
+from a360.grading.graders import find_grader
+from a360.grading.task import GradeTask
+from a360.identity import SUPPORTED_VERSIONS, result_key
+from a360.pairs import Event, PairOutcome, as_a360_error, record_failed_pair
+from a360.plan import find_cells, pair_id
+from a360.records import Cell, Generations, Grading, Measurement, Plan, Provenance, Result
+from a360.results.answers import parse_answers
+from a360.results.commit import commit_result, require_conditional_put, write_items
+from a360.results.places import CommitName, commit_place, generations_place
+from a360.results.provenance import describe_process, new_attempt
+from a360.results.read import read_generations, read_object
+from a360.storage import open_store
+from a360.suite import Suite
+
+_log = logging.getLogger(__name__)
+
+
+class Grader:
+    """What a process that grades keeps between groups.
+
+    Raises:
+        ConfigError: a store without conditional put and no ``single_writer``.
+    """
+
+    def __init__(self, suite: Suite, on_event: Callable[[Event], None] = lambda event: None) -> None:
+        self._suite = suite
+        self._on_event = on_event
+        self._store = open_store(suite.store.uri, suite.store.s3)
+        self._conditional_put = require_conditional_put(self._store, single_writer=suite.store.single_writer)
+        self._attempt = new_attempt()
+
+    def grade_group(self, plan: Plan, pair_ids: Sequence[str]) -> tuple[PairOutcome, ...]:
+        """The outcome of every pair. A failed pair is recorded and the next one goes on.
+
+        Raises:
+            ConfigError: a pair is not in the plan, or has no grading stage; nothing was graded.
+        """
+        cells = find_cells(plan, pair_ids)
+        for cell in cells:
+            _verify_grading(plan, cell)
+        return tuple(self._grade_pair(plan, cell) for cell in cells)
+
+    def _grade_pair(self, plan: Plan, cell: Cell) -> PairOutcome:
+        pair = pair_id(cell.checkpoint, cell.benchmark)
+        try:
+            state = "done already" if self._is_committed(plan.model, cell) else self._grade(plan, cell, pair)
+            outcome = PairOutcome(pair, state)
+        except Exception as raised:  # the boundary of a pair
+            error = as_a360_error(raised)
+            _log.debug("%s failed", pair, exc_info=raised)
+            try:
+                record_failed_pair(self._store, plan.model, cell, self._attempt, error)
+            except TransientError as lost:
+                error = lost  # the store is away: try again
+            outcome = PairOutcome(pair, "failed", error.exit_code, str(error))
+        self._on_event(Event(outcome.state, pair, message=outcome.error))
+        return outcome
+
+    def _grade(self, plan: Plan, cell: Cell, pair: str) -> Literal["committed", "done already"]:
+        started = time.time()
+        grading = plan.gradings[cell.benchmark]
+        self._on_event(Event("grading", pair))
+        grade = find_grader(grading)
+        name = _name(cell, cell.generation_key)
+        generations = read_generations(self._store, plan.model, name)
+        _verify_generations(plan, cell, generations)
+        answers = parse_answers(read_object(self._store, generations.answers), generations.answers.key)
+        task = GradeTask(
+            benchmark=self._suite.find_benchmark(cell.benchmark),
+            grading=grading,
+            answers=answers,
+            on_progress=lambda done, total: self._on_event(Event("grading", pair, done, total)),
+        )
+        graded = grade(task)
+        self._on_event(Event("committing", pair))
+        items = write_items(self._store, cell.key or "", graded.items)
+        shared = {field: getattr(generations, field) for field in Measurement.model_fields}
+        result = Result(
+            **{**shared, "provenance": self._provenance(generations, grading, started)},
+            key=cell.key or "",
+            grading=grading,
+            metrics=graded.metrics,
+            items=(items,),
+            raw={**graded.raw, "generations": generations_place(plan.model, name)},
+        )
+        return "committed" if commit_result(self._store, result) else "done already"
+
+    def _is_committed(self, model: str, cell: Cell) -> bool:
+        place = commit_place(model, _name(cell, cell.key))
+        return any(entry.key == place for entry in self._store.list(place))
+
+    def _provenance(self, generations: Generations, grading: Grading, started: float) -> Provenance:
+        """Of the grading; that of the answers is in the generation's own document."""
+        return Provenance.model_validate(
+            {
+                **describe_process(self._attempt, started, conditional_put=self._conditional_put),
+                "engine": f"grader {grading.grader}",
+                "device": "cpu",
+                "gpu": None,
+                "threads": 1,
+                "batch_size": 1,
+                "gpu_seconds": None,
+                "bytes_pulled": generations.answers.bytes,
+                "tokens_scored": None,
+                "requests_scored": 0,
+                "requests_from_journal": 0,
+                "tokenizer_hash": generations.provenance.tokenizer_hash,
+                "dataset_revisions": generations.provenance.dataset_revisions,
+            }
+        )
+
+
+def _name(cell: Cell, key: str | None) -> CommitName:
+    return CommitName(cell.benchmark, cell.checkpoint, key or "")
+
+
+def _verify_grading(plan: Plan, cell: Cell) -> None:
+    """Raises ConfigError unless the pair is graded, and the plan's grading gives its key."""
+    pair, grading = pair_id(cell.checkpoint, cell.benchmark), plan.gradings.get(cell.benchmark)
+    if grading is None:
+        raise ConfigError(
+            f"pair {pair} has no grading stage in plan {plan.id}", hint="Evaluating it commits its result."
+        )
+    keys = {result_key(cell.generation_key or "", grading, version) for version in SUPPORTED_VERSIONS}
+    if cell.key not in keys:
+        raise ConfigError(
+            f"plan {plan.id} cannot be reproduced: pair {pair} has the key {cell.key}, "
+            f"its grading gives {', '.join(sorted(keys))}",
+            hint="Plan with the version of a360 that grades.",
+        )
+
+
+def _verify_generations(plan: Plan, cell: Cell, generations: Generations) -> None:
+    """Raises DataError unless a generation is what the plan takes it for."""
+    checkpoint = next(each for each in plan.checkpoints if each.id == cell.checkpoint)
+    expected = (cell.generation_key, checkpoint.digest, plan.protocols[cell.benchmark])
+    if (generations.generation_key, generations.digest, generations.protocol) != expected:
+        place = generations_place(plan.model, _name(cell, cell.generation_key))
+        raise DataError(
+            f"generation is not the plan's: {place}: its key, digest or protocol differ from plan {plan.id}",
+            hint="Delete it and plan again with --retry-failed: it is then made anew.",
+        )

@@ -1,0 +1,46 @@
+"""The graders by name, and the hash of everything in their sources that determines a verdict.
+
+A planner takes the hash from ``benchmarks/lock.json``; a grade job computes it anew and stops where it
+differs, so another grader is always another key. Graders are imported when needed: some bring torch.
+"""
+
+from importlib import import_module, resources
+
+from a360.errors import ConfigError
+from a360.grading.task import Grade
+from a360.identity import hash_value
+from a360.records import Grading
+
+GRADERS: dict[str, tuple[str, ...]] = {
+    "next_word": ("next_word", "means"),
+}
+"""Grader -> the modules of this room that determine its verdicts; the first one has a function ``grade``."""
+
+
+def find_grader(grading: Grading) -> Grade:
+    """The function of a grader whose sources are those of the plan.
+
+    Raises:
+        ConfigError: there is no such grader here, or its sources are others.
+    """
+    if grading.grader not in GRADERS:
+        raise ConfigError(
+            f"no grader {grading.grader!r}: expected one of {', '.join(GRADERS)}",
+            hint="Grade with the version of a360 that planned.",
+        )
+    found = source_hash(grading.grader)
+    if found != grading.source_hash:
+        raise ConfigError(
+            f"lock mismatch: grader {grading.grader!r} has the sources {found} here, "
+            f"the plan expects {grading.source_hash}",
+            hint="Grade with the version of a360 that planned; after a deliberate change: make lock.",
+        )
+    module = import_module(f"a360.grading.{GRADERS[grading.grader][0]}")
+    grade: Grade = module.grade
+    return grade
+
+
+def source_hash(grader: str) -> str:
+    """16 hex digits of a grader's sources, read without importing them."""
+    folder = resources.files("a360.grading")
+    return hash_value({name: (folder / f"{name}.py").read_text(encoding="utf-8") for name in GRADERS[grader]})

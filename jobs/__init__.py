@@ -13,13 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from a360.errors import A360Error, DataError
+from a360.signals import end_on_sigterm
+
+TERMINATED = "ended by SIGTERM: what is committed or in the journal stays\nhint: run the same again"
 
 
 def run_job(job: Callable[[], int]) -> None:
-    """Ends the process with the job's exit code, or that of its error."""
+    """Ends the process with the job's exit code, or that of its error, or by SIGTERM when it is told to."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     if os.environ.get("A360_DEBUG"):
         logging.getLogger("a360").setLevel(logging.DEBUG)
+    save_on_sigterm(lambda: None)
     try:
         code = job()
     except A360Error as error:
@@ -32,12 +36,22 @@ def run_job(job: Callable[[], int]) -> None:
     sys.exit(code)
 
 
+def save_on_sigterm(save: Callable[[], None]) -> None:
+    """Makes SIGTERM leave a message, call ``save``, and end the process as it ends one."""
+
+    def report_and_save() -> None:
+        report(TERMINATED)
+        save()
+
+    end_on_sigterm(report_and_save)
+
+
 def report(message: str) -> None:
     """Says on stderr why the job fails, and in the file that A360_TERMINATION_LOG names.
 
-    Kubernetes shows that file, up to 4 KiB of it, as the reason of a pod's end.
+    Kubernetes shows that file, up to 4 KiB of it, as the reason of a pod's end; it must be UTF-8.
     """
     print(message, file=sys.stderr, flush=True)
     if path := os.environ.get("A360_TERMINATION_LOG"):
         with contextlib.suppress(OSError):  # losing the note must not change the exit code
-            Path(path).write_bytes(message.encode()[:4096])
+            Path(path).write_text(message.encode()[:4096].decode(errors="ignore"), encoding="utf-8")

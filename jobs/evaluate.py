@@ -1,15 +1,20 @@
-"""The evaluate job: ``python -P -m jobs.evaluate --suite PATH --plan ID --pairs CHECKPOINT/BENCHMARK …``."""
+"""The evaluate job: ``python -P -m jobs.evaluate --suite PATH --plan ID --group N --work-dir DIR``.
+
+A person names pairs instead: ``--pairs CHECKPOINT/BENCHMARK …``. Of a pair that is graded apart it commits
+the answers; the grade job goes on with them.
+"""
 
 import argparse
-import sys
+from pathlib import Path
 
 from a360.evaluate import Evaluator
-from a360.pairs import Event, group_exit_code
+from a360.pairs import group_exit_code
+from a360.plan import pairs_of_group
 from a360.results.read import read_plan
-from a360.signals import end_on_sigterm
-from a360.suite import load_suite
+from a360.suite import load_suite, place_in
 from a360.sweep import open_suite_store
-from jobs import report, run_job
+from jobs import report, run_job, save_on_sigterm
+from jobs.progress import watch_pairs
 
 
 def main() -> int:
@@ -17,23 +22,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="jobs.evaluate", description=__doc__)
     parser.add_argument("--suite", required=True)
     parser.add_argument("--plan", required=True)
-    parser.add_argument("--pairs", required=True, nargs="+", help="pairs of one checkpoint")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--group", type=int, help="number of a group in the plan")
+    what.add_argument("--pairs", nargs="+", help="pairs of one checkpoint")
+    parser.add_argument("--work-dir", type=Path, help="replaces the directories that the suite names")
+    parser.add_argument("--cache-dir", type=Path, help="replaces run.cache_dir alone: a node's cache")
     arguments = parser.parse_args()
-    suite = load_suite(arguments.suite)
+    suite = place_in(load_suite(arguments.suite), arguments.work_dir, arguments.cache_dir)
     plan = read_plan(open_suite_store(suite), arguments.plan)
-    evaluator = Evaluator(suite, _log)
-    end_on_sigterm(evaluator.flush)
-    outcomes = evaluator.evaluate_group(plan, arguments.pairs)
+    pairs = arguments.pairs or pairs_of_group(plan, arguments.group)
+    evaluator = Evaluator(suite, watch_pairs(pairs))
+    save_on_sigterm(evaluator.flush)
+    outcomes = evaluator.evaluate_group(plan, pairs)
     if failed := [outcome for outcome in outcomes if outcome.state == "failed"]:
         report("\n".join(f"{outcome.pair}: {outcome.error}" for outcome in failed))
     return group_exit_code(outcomes)
-
-
-def _log(event: Event) -> None:
-    if event.phase == "evaluating" and event.done not in (0, event.total):
-        return
-    count = f" {event.done}/{event.total}" if event.total else ""
-    print(f"{event.phase}: {event.pair}{count}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

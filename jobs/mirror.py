@@ -5,12 +5,14 @@ Brings the data of a suite's benchmarks from the hub to where the suite looks fo
 
 import argparse
 import sys
+from collections.abc import Callable
 
 from a360.datasets.fill import benchmark_data, fill_mirror, parse_revisions
 from a360.datasets.hub import Hub
 from a360.datasets.target import FillProgress, MirrorTarget
 from a360.suite import load_suite
 from jobs import run_job
+from jobs.progress import throttled
 
 
 def main() -> int:
@@ -28,17 +30,23 @@ def main() -> int:
         Hub(),
         revisions=parse_revisions(arguments.revision),
         workers=arguments.workers,
-        on_progress=_log,
+        on_progress=_watch(),
     )
     print(f"{filled.pulled_files} files new ({filled.pulled_bytes} bytes), {filled.kept_files} were there")
     filled.raise_refused()
     return 0
 
 
-def _log(progress: FillProgress) -> None:
-    if progress.remark:
-        counts = f"{progress.done_bytes}/{progress.total_bytes}"
-        print(f"{progress.remark} {counts}", file=sys.stderr, flush=True)
+def _watch() -> Callable[[FillProgress], None]:
+    write = throttled()
+
+    def take(progress: FillProgress) -> None:
+        write(progress.done_bytes, progress.total_bytes)
+        if progress.remark:
+            counts = f"{progress.done_bytes}/{progress.total_bytes}"
+            print(f"{progress.remark} {counts}", file=sys.stderr, flush=True)
+
+    return take
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The plan job: ``python -P -m jobs.plan --suite PATH [--retry-failed] [--plan-id-file PATH]``.
+"""The plan job: ``python -P -m jobs.plan --suite PATH [--sweep NAME] [--checkpoints-file F] …``.
 
-Prints the groups that have to run as a JSON list of ids, which is what a workflow fans out over.
+Prints the groups that have to run as a JSON list of ids; a workflow fans out over the checkpoints file.
 """
 
 import argparse
@@ -8,25 +8,33 @@ import json
 import sys
 from pathlib import Path
 
+from a360.fan_out import fan_out
 from a360.suite import load_suite
 from a360.sweep import plan_sweep, store_plan
 from jobs import run_job
+from jobs.progress import throttled
 
 
 def main() -> int:
-    """Stores a plan and prints its groups."""
+    """Stores a plan and says what has to run."""
     parser = argparse.ArgumentParser(prog="jobs.plan", description=__doc__)
     parser.add_argument("--suite", required=True)
-    parser.add_argument("--retry-failed", action="store_true")
+    parser.add_argument("--retry-failed", nargs="?", const="true", default="false", choices=["true", "false"])
+    parser.add_argument("--sweep", help="name of the workflow, by default the suite's")
     parser.add_argument("--plan-id-file", type=Path, help="where the plan's id is written")
+    parser.add_argument("--checkpoints-file", type=Path, help="where the items of the fan-out are written")
     arguments = parser.parse_args()
     suite = load_suite(arguments.suite)
-    plan = plan_sweep(suite, retry_failed=arguments.retry_failed)
+    plan = plan_sweep(suite, retry_failed=arguments.retry_failed == "true", on_progress=throttled())
     place = store_plan(suite, plan)
     groups = [
-        {"group": number, "checkpoint": pairs[0].partition("/")[0], "pairs": list(pairs)}
+        {"group": number, "checkpoint": pairs[0].rpartition("/")[0], "pairs": list(pairs)}
         for number, pairs in enumerate(plan.groups)
     ]
+    if arguments.checkpoints_file:
+        benchmarks = [chosen.benchmark for chosen in suite.chosen()]
+        items = fan_out(plan, benchmarks, arguments.sweep or suite.name)
+        arguments.checkpoints_file.write_text(json.dumps(items))
     if arguments.plan_id_file:
         arguments.plan_id_file.write_text(plan.id)
     print(f"plan {plan.id}: {len(groups)} groups, stored as {place}", file=sys.stderr)

@@ -50,9 +50,8 @@ def _write_table(store: Store, table: pa.Table, place_of: Callable[[str], str]) 
 def commit_generations(store: Store, generations: Generations) -> bool:
     """True when this call committed the generation, False when another one was there already."""
     name = CommitName(generations.benchmark, generations.checkpoint, generations.generation_key)
-    return store.put_if_absent(
-        generations_place(generations.model, name), canonical_json(generations).encode()
-    )
+    place = generations_place(generations.model, name)
+    return store.put_if_absent(place, canonical_json(generations).encode())
 
 
 def commit_result(store: Store, result: Result) -> bool:

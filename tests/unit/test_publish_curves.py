@@ -241,3 +241,9 @@ def test_a_cell_that_the_plan_does_not_have_is_an_error() -> None:
 def test_the_coverage_document_holds_every_cell() -> None:
     document = json.loads(coverage_bytes(COLLECTED))
     assert [cell["state"] for cell in document["cells"]] == [cell.state for cell in COLLECTED.coverage]
+
+
+def test_the_coverage_document_does_not_change_with_what_a_plan_had_to_do() -> None:
+    coverage = tuple(cell.model_copy(update={"stages": ("grade",)}) for cell in COLLECTED.coverage)
+    planned = Collected(plan=COLLECTED.plan, results=(), coverage=coverage)
+    assert coverage_bytes(planned) == coverage_bytes(COLLECTED)

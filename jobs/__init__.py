@@ -39,19 +39,21 @@ def run_job(job: Callable[[], int]) -> None:
 def save_on_sigterm(save: Callable[[], None]) -> None:
     """Makes SIGTERM leave a message, call ``save``, and end the process as it ends one."""
 
-    def report_and_save() -> None:
-        report(TERMINATED)
+    def leave_and_save() -> None:
+        _leave(TERMINATED)  # nothing is printed: the interrupted thread may be printing itself
         save()
 
-    end_on_sigterm(report_and_save)
+    end_on_sigterm(leave_and_save)
 
 
 def report(message: str) -> None:
-    """Says on stderr why the job fails, and in the file that A360_TERMINATION_LOG names.
-
-    Kubernetes shows that file, up to 4 KiB of it, as the reason of a pod's end; it must be UTF-8.
-    """
+    """Says why the job fails: on stderr, and in the file that A360_TERMINATION_LOG names."""
+    _leave(message)
     print(message, file=sys.stderr, flush=True)
+
+
+def _leave(message: str) -> None:
+    # Kubernetes shows up to 4 KiB of UTF-8 as the reason of a pod's end.
     if path := os.environ.get("A360_TERMINATION_LOG"):
         with contextlib.suppress(OSError):  # losing the note must not change the exit code
             Path(path).write_text(message.encode()[:4096].decode(errors="ignore"), encoding="utf-8")

@@ -87,6 +87,9 @@ docs: setup ## Write the reference pages from the code
 	$(PY) -m typer a360.cli utils docs --name a360 --output docs/reference/cli.md
 	$(PY) docs/benchmarks_page.py > docs/reference/benchmarks.md
 
+chart: setup ## Write the table of values into the chart's README
+	$(PY) docs/chart_page.py
+
 ci: ## Everything that has to hold before a change is merged
 	@KILLS=10 .ci/stages setup tools lint types test equality kills demo-short
 
@@ -102,4 +105,4 @@ help: ## Show this list
 	  /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup demo demo-short format lint types test test-unit test-integration equality kills mutants bench \
-  render golden check-golden lock docs ci tools clean help
+  render golden check-golden lock docs chart ci tools clean help

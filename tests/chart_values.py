@@ -1,0 +1,140 @@
+"""The chart's values for a record of ``workflows.Settings``: every setting has a value, or a reason why not."""
+
+from typing import Any
+
+from workflows.settings import PodKind, Retry, SecretEnv, Settings
+
+WITHOUT_VALUE = {
+    "version": "the chart's own",
+    "suites_config_map": "fixed: the chart makes it",
+    "accounts": "fixed: the chart makes them, and its roles and policies name them",
+    "pods.orchestrate.cpu": "only Argo's own container runs there: pods.executorCpu",
+    "pods.orchestrate.memory": "only Argo's own container runs there: pods.executorMemory",
+    "pods.orchestrate.scratch": "it has no work volume",
+    "secrets.s3.optional": "pods without these credentials have none: leave the Secret's name empty",
+    "secrets.wandb.env": "fixed: the program reads it",
+    "secrets.judge.env": "fixed: the program reads it",
+    "secrets.hub.env": "fixed: the program reads it",
+}
+"""Settings that the chart does not offer, with the reason."""
+
+KINDS = ("plan", "evaluate", "transfer", "sandbox", "classifier", "judge", "publish", "mirror")
+
+
+def values_of(settings: Settings) -> dict[str, Any]:
+    """The values with which the chart says what Hera says with these settings."""
+    images, secrets, pods = settings.images, settings.secrets, settings.pods
+    device, cache, lifetimes = settings.accelerator, settings.cache, settings.lifetimes
+    orchestrate = _pod(pods.orchestrate)
+    return {
+        "images": {name: _image(getattr(images, name)) for name in ("evaluator", "light", "sandbox")}
+        | {"pullPolicy": images.pull_policy, "pullSecrets": list(images.pull_secrets)},
+        "s3": _store(secrets.s3),
+        "wandb": _secret(secrets.wandb),
+        "judge": _secret(secrets.judge),
+        "hub": _secret(secrets.hub),
+        "artifacts": {
+            "configMap": settings.artifacts.config_map if settings.artifacts else "",
+            "key": settings.artifacts.key if settings.artifacts else "a360",
+        },
+        "parallelism": settings.parallelism,
+        "accelerator": {
+            "resource": device.resource,
+            "count": device.count,
+            "sharedMemory": device.shared_memory,
+            "queue": device.queue or "",
+        },
+        "cache": {"kind": cache.kind, "claim": cache.claim or "", "size": cache.size or ""},
+        "pods": {kind: _pod(getattr(pods, kind)) for kind in KINDS}
+        | {"orchestrate": {key: orchestrate[key] for key in orchestrate if key not in _NOT_WAITING}}
+        | {
+            "executorCpu": pods.executor_cpu,
+            "executorMemory": pods.executor_memory,
+            "graceSeconds": pods.grace_seconds,
+        },
+        "retries": {
+            "pods": _retry(settings.retries.pods),
+            "children": _retry(settings.retries.children),
+            "oom": settings.retries.oom,
+            "oomGrowthPercent": settings.retries.oom_growth_percent,
+        },
+        "lifetimes": {
+            "sweepSeconds": lifetimes.sweep_seconds or 0,
+            "checkpointSeconds": lifetimes.checkpoint_seconds,
+            "afterSuccessSeconds": lifetimes.after_success_seconds,
+            "afterFailureSeconds": lifetimes.after_failure_seconds,
+            "podGC": lifetimes.pod_gc,
+            "podGCDelay": lifetimes.pod_gc_delay,
+        },
+        "userId": settings.user_id,
+        "metrics": settings.metrics,
+        "progress": settings.progress,
+        "labels": dict(settings.labels),
+        **_schedules(settings),
+    }
+
+
+_NOT_WAITING = ("cpu", "memory", "scratch")
+
+
+def _schedules(settings: Settings) -> dict[str, Any]:
+    schedules = settings.schedules
+    return {
+        "suites": {entry.suite: f"name: {entry.suite}\n" for entry in schedules.suites},
+        "schedules": {
+            "suites": [
+                {
+                    "suite": entry.suite,
+                    "sweep": list(entry.sweep),
+                    "publish": list(entry.publish),
+                    "suspend": entry.suspend,
+                }
+                for entry in schedules.suites
+            ],
+            "timeZone": schedules.time_zone,
+            "startingDeadlineSeconds": schedules.starting_deadline_seconds,
+            "history": schedules.history,
+        },
+    }
+
+
+def _image(name: str) -> dict[str, str]:
+    repository, _, digest = name.partition("@")
+    if digest:
+        return {"repository": repository, "digest": digest, "tag": ""}
+    repository, _, tag = name.rpartition(":")
+    return {"repository": repository, "digest": "", "tag": tag}
+
+
+def _store(secrets: tuple[SecretEnv, ...]) -> dict[str, Any]:
+    if not secrets:
+        return {"existingSecret": ""}
+    return {"existingSecret": secrets[0].secret, "keys": {secret.env: secret.key for secret in secrets}}
+
+
+def _secret(secret: SecretEnv | None) -> dict[str, Any]:
+    if secret is None:
+        return {"existingSecret": ""}
+    return {"existingSecret": secret.secret, "key": secret.key, "optional": secret.optional}
+
+
+def _pod(kind: PodKind) -> dict[str, Any]:
+    return {
+        "cpu": kind.cpu,
+        "memory": kind.memory,
+        "scratch": kind.scratch,
+        "deadlineSeconds": kind.deadline_seconds,
+        "nodeSelector": dict(kind.node_selector),
+        "tolerations": [one.model_dump(exclude_none=True) for one in kind.tolerations],
+        "priorityClass": kind.priority_class or "",
+        "runtimeClass": kind.runtime_class or "",
+    }
+
+
+def _retry(retry: Retry) -> dict[str, int]:
+    return {
+        "limit": retry.limit,
+        "firstSeconds": retry.first_seconds,
+        "factor": retry.factor,
+        "capSeconds": retry.cap_seconds,
+    }

@@ -1,4 +1,4 @@
-"""The chart as Helm renders it: what ``helm template`` says, parsed, offline or against a stub of a cluster."""
+"""The chart as Helm renders it, parsed: offline, or for a stub of a cluster that it asks."""
 
 import functools
 import json
@@ -51,9 +51,7 @@ def run_helm(*arguments: str | Path, given: str = "") -> str:
     assert HELM is not None
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "HELM_CACHE_HOME": "/nonexistent"}
     command = [HELM, *map(str, arguments)]
-    done = subprocess.run(
-        command, input=given, capture_output=True, text=True, env=environment, check=False
-    )
+    done = subprocess.run(command, input=given, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise ChartError(done.stderr + done.stdout)
     return done.stdout
@@ -97,7 +95,8 @@ def _template(chart: Path, values: str, *arguments: str) -> str:
 
 def install_dry(server: str, values: Mapping[str, Any], chart: Path = CHART) -> tuple[Rendered, str]:
     """The objects that ``helm install`` would create after asking an API server, and its notes."""
-    flags = ["--dry-run=server", "--output", "json", "--namespace", NAMESPACE, "--kube-apiserver", server]
+    flags = ["--dry-run=server", "--disable-openapi-validation", "--output", "json"]
+    flags += ["--namespace", NAMESPACE, "--kube-apiserver", server]
     printed = run_helm("install", "a360", chart, *flags, "--values", "-", given=json.dumps(values))
     release = json.loads(printed)
     return parse(release["manifest"]), release["info"]["notes"]

@@ -1,4 +1,4 @@
-"""What the chart makes beside workflows: accounts, rights, ways out, secrets it does not hold, pods that are restricted."""
+"""What the chart makes beside workflows: accounts, rights, ways out, and no secrets."""
 
 import json
 import re
@@ -46,7 +46,7 @@ def test_kubernetes_knows_every_field_of_its_own_kinds(path: Path) -> None:
 
 
 def _through_the_client(one: Object, model: str) -> Any:
-    """What is left of an object when Kubernetes' client has read it: the client drops what it does not know."""
+    """What is left of an object when Kubernetes' client has read it; it drops what it does not know."""
     api = client.ApiClient()
     return api.sanitize_for_serialization(api.deserialize(json.dumps(one), model, "application/json"))
 
@@ -74,9 +74,7 @@ def test_rights_are_the_least_that_argo_needs() -> None:
             {"apiGroups": argo, "resources": ["workflows"], "verbs": ["create", "get", "patch"]}
         ],
     }
-    assert {
-        name: (one["roleRef"], one["subjects"]) for name, one in rendered.of("RoleBinding").items()
-    } == {
+    assert {name: (one["roleRef"], one["subjects"]) for name, one in rendered.of("RoleBinding").items()} == {
         name: (
             {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
             [{"kind": "ServiceAccount", "name": one, "namespace": NAMESPACE} for one in accounts],
@@ -155,7 +153,11 @@ def pod_templates(rendered: Rendered) -> list[Object]:
 def variables(rendered: Rendered, name: str) -> dict[str, Any]:
     """The variables of the pods of one template which come from a Secret."""
     template = next(one for one in pod_templates(rendered) if one["name"] == name)
-    return {one["name"]: one["valueFrom"]["secretKeyRef"] for one in template["container"]["env"] if "secretKeyRef" in one.get("valueFrom", {})}
+    return {
+        one["name"]: one["valueFrom"]["secretKeyRef"]
+        for one in template["container"]["env"]
+        if "secretKeyRef" in one.get("valueFrom", {})
+    }
 
 
 def test_each_pod_gets_the_credentials_that_it_needs_and_no_others() -> None:
@@ -179,7 +181,11 @@ def test_each_pod_gets_the_credentials_that_it_needs_and_no_others() -> None:
 
 def test_with_workload_identity_no_pod_asks_for_a_secret_of_the_store() -> None:
     rendered = example(CHART / "ci" / "workload-identity-values.yaml")
-    assert not any(name.startswith("AWS_") for one in ("plan", "evaluate", "publish") for name in variables(rendered, one))
+    assert not any(
+        name.startswith("AWS_")
+        for one in ("plan", "evaluate", "publish")
+        for name in variables(rendered, one)
+    )
     place = yaml.safe_load(rendered.one("ConfigMap", "a360-artifacts")["data"]["a360"])
     assert place["s3"]["accessKeySecret"] == {"name": "a360-grading", "key": "AWS_ACCESS_KEY_ID"}
 
@@ -304,7 +310,8 @@ def test_a_way_out_leads_where_the_values_say() -> None:
     for policy in example(FULL).of("NetworkPolicy").values():
         assert "ingress" not in policy["spec"]
         for rule in policy["spec"].get("egress", []):
-            assert rule["to"] and rule["ports"]
+            assert rule["to"]
+            assert rule["ports"]
 
 
 def test_without_its_secret_nobody_reaches_weights_and_biases() -> None:
@@ -340,7 +347,9 @@ def test_kueue_gates_evaluation_and_nothing_else() -> None:
     assert queue["apiVersion"] == "kueue.x-k8s.io/v1beta1"
     assert queue["spec"] == {"clusterQueue": "research"}
     gated = {
-        one["name"] for one in pod_templates(rendered) if "kueue.x-k8s.io/queue-name" in one["metadata"]["labels"]
+        one["name"]
+        for one in pod_templates(rendered)
+        if "kueue.x-k8s.io/queue-name" in one["metadata"]["labels"]
     }
     assert gated == {"evaluate"}
     newer = render("--api-versions", "kueue.x-k8s.io/v1beta2", "--values", CHART / "ci" / "kueue-values.yaml")
@@ -466,7 +475,12 @@ def test_helm_test_asks_the_doctor_about_every_suite() -> None:
         "python", "-P", "-m", "a360", "doctor", "/a360/work/amber.yaml"
     ]  # fmt: skip
     assert amber["image"] == "ghcr.io/me/a360-light@sha256:" + "cd" * 32
-    assert {"name": "suites", "mountPath": "/a360/work/amber.yaml", "subPath": "amber.yaml", "readOnly": True} in amber["volumeMounts"]
+    assert {
+        "name": "suites",
+        "mountPath": "/a360/work/amber.yaml",
+        "subPath": "amber.yaml",
+        "readOnly": True,
+    } in amber["volumeMounts"]
     (alone,) = render().one("Pod", "a360-doctor")["spec"]["containers"]
     assert "args" not in alone
 

@@ -1,4 +1,4 @@
-"""Every value is described, typed and refused by its name when it is misspelt; every example of values renders."""
+"""Every value is described and typed, a misspelt one refused by its name; every example renders."""
 
 import json
 import subprocess
@@ -33,7 +33,13 @@ def paths(values: dict[str, Any], above: str = "") -> Iterator[str]:
     for key, value in values.items():
         path = f"{above}.{key}" if above else key
         yield path
-        if isinstance(value, dict) and key not in ("nodeSelector", "annotations", "labels", "suites", "resources"):
+        if isinstance(value, dict) and key not in (
+            "nodeSelector",
+            "annotations",
+            "labels",
+            "suites",
+            "resources",
+        ):
             yield from paths(value, path)
 
 
@@ -127,7 +133,9 @@ def test_the_readme_has_the_table_of_the_values() -> None:
     assert done.returncode == 0, done.stderr
     readme = (CHART / "README.md").read_text()
     rows = [line.split("`")[1] for line in readme.splitlines() if line.startswith("| `")]
-    described = [path for path in paths(VALUES) if any(path == row or row.startswith(f"{path}.") for row in rows)]
+    described = [
+        path for path in paths(VALUES) if any(path == row or row.startswith(f"{path}.") for row in rows)
+    ]
     inside = [path for path in paths(VALUES) if any(path.startswith(f"{row}.") for row in rows)]
     assert set(paths(VALUES)) == {*described, *inside}
 
@@ -151,7 +159,8 @@ def _chart_page() -> Any:
     from importlib import util
 
     spec = util.spec_from_file_location("chart_page", ROOT / "docs" / "chart_page.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -149,5 +149,5 @@ cluster to ask shows in the list of templates, which has no items, not even none
 
 {{/* Not empty where lookup asks a cluster. */}}
 {{- define "a360.hasCluster" -}}
-{{- if hasKey (lookup "argoproj.io/v1alpha1" "WorkflowTemplate" .Release.Namespace "") "items" }}yes{{ end }}
+{{- if hasKey (include "a360.listOf" (dict "root" . "kind" "WorkflowTemplate") | fromJson) "items" }}yes{{ end }}
 {{- end }}

@@ -37,6 +37,8 @@ def values_in(text: str) -> list[Value]:
         UndescribedError: a value, or a map that is not only a heading, has no description.
     """
     root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if not isinstance(root, yaml.MappingNode):
+        raise UndescribedError("the whole file")
     return list(_walk(root, "", text.splitlines()))
 
 

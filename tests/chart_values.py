@@ -1,4 +1,4 @@
-"""The chart's values for a record of ``workflows.Settings``: each setting has a value, or a reason why not."""
+"""The chart's values for a record of ``workflows.Settings``: each setting has one, or a reason why not."""
 
 from typing import Any
 

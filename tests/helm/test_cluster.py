@@ -1,4 +1,4 @@
-"""What the chart asks a cluster: Argo's kinds, older templates in use, the API server's address, what is missing."""
+"""What the chart asks a cluster: Argo's kinds, templates in use, the API server's address, what is missing."""
 
 from pathlib import Path
 from typing import Any
@@ -186,14 +186,14 @@ def test_a_missing_queue_is_named() -> None:
         "metadata": {"name": "gpus", "namespace": NAMESPACE},
     }
     values = MINIMAL | {"accelerator": {"queue": "gpus"}}
-    with pytest.raises(ChartError, match="there is no LocalQueue .gpus. in the namespace"):
+    with pytest.raises(ChartError, match=r"there is no LocalQueue .gpus. in the namespace"):
         asked(secret(), **values)
     assert asked(secret(), queue, **values).objects
 
 
 def test_a_missing_place_for_artifacts_is_named() -> None:
     values = MINIMAL | {"artifacts": {"create": False}}
-    with pytest.raises(ChartError, match="there is no ConfigMap .a360-artifacts."):
+    with pytest.raises(ChartError, match=r"there is no ConfigMap .a360-artifacts."):
         asked(secret(), **values)
 
 

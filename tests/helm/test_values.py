@@ -169,8 +169,7 @@ def _chart_page() -> Any:
 @pytest.mark.helm
 @pytest.mark.parametrize("path", [None, *EXAMPLES], ids=lambda path: path.stem if path else "defaults")
 def test_lint_finds_nothing(path: Path | None) -> None:
-    flags = ["--values", path] if path else []
-    printed = run_helm("lint", "--strict", CHART, *flags)
+    printed = run_helm("lint", "--strict", CHART, *(["--values", str(path)] if path else []))
     assert "0 chart(s) failed" in printed
     assert "[WARNING]" not in printed
 

@@ -188,7 +188,8 @@ def checkpoint_name(rendered: Rendered) -> str:
 
 def default_of_sweep(rendered: Rendered) -> str:
     parameters = rendered.one("WorkflowTemplate", "a360-sweep")["spec"]["arguments"]["parameters"]
-    return next(one["value"] for one in parameters if one["name"] == "checkpoint-template")
+    (name,) = (one["value"] for one in parameters if one["name"] == "checkpoint-template")
+    return str(name)
 
 
 @pytest.mark.parametrize(

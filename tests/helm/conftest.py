@@ -9,5 +9,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if HELM is not None:
         return
     for item in items:
-        if "helm" in item.keywords and item.get_closest_marker("helm"):
+        if item.get_closest_marker("helm"):
             item.add_marker(pytest.mark.skip(reason=WITHOUT_HELM))

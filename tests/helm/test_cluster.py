@@ -1,4 +1,4 @@
-"""What the chart asks a cluster: Argo's kinds, templates in use, the API server's address, what is missing."""
+"""What the chart asks a cluster: Argo's kinds, templates in use, the API server's address, what it lacks."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from tests.chart import (
 pytestmark = pytest.mark.helm
 
 MINIMAL: Object = yaml.safe_load((CHART / "ci" / "minimal-values.yaml").read_text())
-CURRENT = next(name for name in render().of("WorkflowTemplate") if name.startswith("a360-checkpoint-"))
 
 
 def secret(name: str = "a360-s3", *keys: str) -> Object:
@@ -62,10 +61,15 @@ def sweep(template_name: str, ended: bool = False) -> Object:
     }
 
 
+def current() -> str:
+    (name,) = (one for one in render().of("WorkflowTemplate") if one.startswith("a360-checkpoint-"))
+    return name
+
+
 def earlier(rendered: Rendered) -> set[str]:
     names = {name for name in rendered.of("WorkflowTemplate") if name.startswith("a360-checkpoint-")}
-    assert CURRENT in names
-    return names - {CURRENT}
+    assert current() in names
+    return names - {current()}
 
 
 def asked(*stored: Object, **values: Any) -> Rendered:
@@ -103,12 +107,12 @@ def test_one_that_a_running_sweep_uses_is_kept_however_old() -> None:
 
 
 def test_templates_of_others_and_todays_are_not_taken_over() -> None:
-    own = template(CURRENT, 9)
+    own = template(current(), 9)
     own["spec"] = {"entrypoint": "stale"}
     others = [template("a360-checkpoint-x", 8, release="another"), template("my-checkpoint", 8)]
     rendered = asked(own, *others)
     assert earlier(rendered) == set()
-    assert rendered.one("WorkflowTemplate", CURRENT)["spec"]["entrypoint"] == "checkpoint"
+    assert rendered.one("WorkflowTemplate", current())["spec"]["entrypoint"] == "checkpoint"
 
 
 ADDRESS: list[Object] = [

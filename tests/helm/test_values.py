@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from tests.chart import CHART, ChartError, render, run_helm
+from workflows.settings import Settings
 
 ROOT = CHART.parents[1]
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
@@ -62,7 +64,7 @@ def test_no_map_of_the_schema_takes_unknown_keys() -> None:
 
 
 def test_the_default_values_fit_the_schema_and_the_schema_knows_no_others() -> None:
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.Draft7Validator.check_schema(SCHEMA)
     jsonschema.validate(VALUES, SCHEMA)
     assert SCHEMA["properties"].keys() - {"global"} == VALUES.keys()
     for path in paths(VALUES):
@@ -78,7 +80,7 @@ def schema_at(path: str) -> dict[str, Any]:
     for key in path.split("."):
         schema = schema["properties"][key]
         if "$ref" in schema:
-            schema = SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]]
+            schema = SCHEMA["definitions"][schema["$ref"].rpartition("/")[2]]
     return schema
 
 
@@ -181,6 +183,12 @@ def test_every_example_changes_what_is_rendered(path: Path) -> None:
     assert rendered.of("WorkflowTemplate").keys() > {"a360-sweep", "a360-publish", "a360-mirror"}
     assert rendered.one("ConfigMap", "a360-suites")["data"].keys() >= {"amber.yaml", "amber.lock"}
     assert path.read_text().startswith("# ")
+
+
+def test_the_chart_has_the_version_of_the_package() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    package = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert chart["version"] == chart["appVersion"] == package == Settings().version
 
 
 def test_the_examples_are_the_ones_that_people_ask_for() -> None:

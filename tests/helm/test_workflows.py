@@ -1,6 +1,7 @@
 """The chart's workflows are Hera's: unchanged with its own values, changed as Hera would with others."""
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 
 from tests.chart import CHART, ChartError, Object, Rendered, render
 from tests.chart_values import WITHOUT_VALUE, values_of
+from tests.rendered import find_argo
 from workflows.render import CHART_DIR, render_documents
 from workflows.settings import (
     Accelerator,
@@ -221,6 +223,18 @@ def test_what_is_not_in_the_checkpoint_template_leaves_its_name(values: dict[str
     changed = render(values=values)
     assert checkpoint_name(changed) == checkpoint_name(render())
     assert default_of_sweep(changed) == checkpoint_name(render())
+
+
+@pytest.mark.parametrize("path", sorted((CHART / "ci").glob("*-values.yaml")), ids=lambda path: path.stem)
+def test_argo_accepts_what_helm_renders(path: Path, tmp_path: Path) -> None:
+    if (argo := find_argo()) is None:
+        pytest.skip("argo is not built: run tests/cluster/build.sh argo (it needs Go)")
+    known = ["--api-versions", "kueue.x-k8s.io/v1beta1", "--api-versions", "monitoring.coreos.com/v1"]
+    found = of_argo(render(*known, "--values", path))
+    (tmp_path / path.name).write_text(yaml.safe_dump_all(found.values()))
+    command = [str(argo), "lint", "--offline", "--no-color", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_nothing_of_argo_is_evaluated_by_helm() -> None:

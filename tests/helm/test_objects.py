@@ -473,12 +473,12 @@ def test_helm_test_asks_the_doctor_about_every_suite() -> None:
     assert containers.keys() == {"amber", "pythia"}
     amber = containers["amber"]
     assert amber["command"] + amber["args"] == [
-        "python", "-P", "-m", "a360", "doctor", "/a360/work/amber.yaml"
+        "python", "-P", "-m", "a360", "doctor", "/a360/doctor/amber.yaml"
     ]  # fmt: skip
     assert amber["image"] == "ghcr.io/me/a360-light@sha256:" + "cd" * 32
     assert {
         "name": "suites",
-        "mountPath": "/a360/work/amber.yaml",
+        "mountPath": "/a360/doctor/amber.yaml",
         "subPath": "amber.yaml",
         "readOnly": True,
     } in amber["volumeMounts"]

@@ -84,12 +84,17 @@ def schema_at(path: str) -> dict[str, Any]:
     return schema
 
 
-def parents() -> list[str]:
+def parents(schema: dict[str, Any] = SCHEMA, above: str = "") -> Iterator[str]:
     """Every map of the values that has named keys."""
-    return ["", *(path for path in paths(VALUES) if "properties" in schema_at(path))]
+    if "$ref" in schema:
+        schema = SCHEMA["definitions"][schema["$ref"].rpartition("/")[2]]
+    if "properties" in schema:
+        yield above
+        for key, inner in schema["properties"].items():
+            yield from parents(inner, f"{above}.{key}" if above else key)
 
 
-@pytest.mark.parametrize("path", parents())
+@pytest.mark.parametrize("path", list(parents()))
 def test_a_misspelt_key_fits_no_map(path: str) -> None:
     values = with_value(f"{path}.paralelism".lstrip("."), 3)
     with pytest.raises(jsonschema.ValidationError, match="'paralelism' was unexpected"):

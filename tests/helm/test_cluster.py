@@ -148,6 +148,11 @@ def test_the_way_to_the_api_server_is_what_the_cluster_says() -> None:
     assert [port["port"] for port in rule["ports"]] == [443, 6443]
 
 
+def test_a_way_out_that_somebody_removed_is_none() -> None:
+    rendered = asked(*ADDRESS, networkPolicies={"apiServer": None})
+    assert "a360-api-server" in rendered.of("NetworkPolicy")
+
+
 def test_without_argo_the_install_is_refused_with_instructions() -> None:
     with stub_cluster(without=ARGO) as server, pytest.raises(ChartError) as error:
         install_dry(server, {})

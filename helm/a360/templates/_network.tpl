@@ -41,8 +41,8 @@ Empty where there is no cluster to ask.
 */}}
 {{- define "a360.apiServer" -}}
 {{- $own := .Values.networkPolicies.apiServer }}
-{{- $peers := $own.to }}
-{{- $ports := $own.ports }}
+{{- $peers := $own.to | default list }}
+{{- $ports := $own.ports | default list }}
 {{- if not $peers }}
   {{- $service := lookup "v1" "Service" "default" "kubernetes" }}
   {{- range (dig "spec" "clusterIPs" list $service) }}
@@ -58,7 +58,7 @@ Empty where there is no cluster to ask.
     {{- $ports = append $ports (int .port) }}
   {{- end }}
 {{- end }}
-{{- toYaml (dict "to" ($peers | default list | uniq) "ports" ($ports | default list | uniq)) }}
+{{- toYaml (dict "to" (uniq $peers) "ports" (uniq $ports)) }}
 {{- end }}
 
 {{- define "a360.hostCidr" -}}

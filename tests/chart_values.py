@@ -2,15 +2,12 @@
 
 from typing import Any
 
-from workflows.settings import PodKind, Retry, SecretEnv, Settings
+from workflows.settings import Placement, PodKind, Retry, SecretEnv, Settings
 
 WITHOUT_VALUE = {
     "version": "the chart's own",
     "suites_config_map": "fixed: the chart makes it",
     "accounts": "fixed: the chart makes them, and its roles and policies name them",
-    "pods.orchestrate.cpu": "only Argo's own container runs there: pods.executorCpu",
-    "pods.orchestrate.memory": "only Argo's own container runs there: pods.executorMemory",
-    "pods.orchestrate.scratch": "it has no work volume",
     "secrets.s3.optional": "pods without these credentials have none: leave the Secret's name empty",
     "secrets.wandb.env": "fixed: the program reads it",
     "secrets.judge.env": "fixed: the program reads it",
@@ -25,7 +22,6 @@ def values_of(settings: Settings) -> dict[str, Any]:
     """The values with which the chart says what Hera says with these settings."""
     images, secrets, pods = settings.images, settings.secrets, settings.pods
     device, cache, lifetimes = settings.accelerator, settings.cache, settings.lifetimes
-    orchestrate = _pod(pods.orchestrate)
     return {
         "images": {name: _image(getattr(images, name)) for name in ("evaluator", "light", "sandbox")}
         | {"pullPolicy": images.pull_policy, "pullSecrets": list(images.pull_secrets)},
@@ -46,8 +42,8 @@ def values_of(settings: Settings) -> dict[str, Any]:
         },
         "cache": {"kind": cache.kind, "claim": cache.claim or "", "size": cache.size or ""},
         "pods": {kind: _pod(getattr(pods, kind)) for kind in KINDS}
-        | {"orchestrate": {key: orchestrate[key] for key in orchestrate if key not in _NOT_WAITING}}
         | {
+            "orchestrate": _place(pods.orchestrate),
             "executorCpu": pods.executor_cpu,
             "executorMemory": pods.executor_memory,
             "graceSeconds": pods.grace_seconds,
@@ -72,9 +68,6 @@ def values_of(settings: Settings) -> dict[str, Any]:
         "labels": dict(settings.labels),
         **_schedules(settings),
     }
-
-
-_NOT_WAITING = ("cpu", "memory", "scratch")
 
 
 def _schedules(settings: Settings) -> dict[str, Any]:
@@ -123,11 +116,16 @@ def _pod(kind: PodKind) -> dict[str, Any]:
         "cpu": kind.cpu,
         "memory": kind.memory,
         "scratch": kind.scratch,
-        "deadlineSeconds": kind.deadline_seconds,
-        "nodeSelector": dict(kind.node_selector),
-        "tolerations": [one.model_dump(exclude_none=True) for one in kind.tolerations],
-        "priorityClass": kind.priority_class or "",
-        "runtimeClass": kind.runtime_class or "",
+    } | _place(kind)
+
+
+def _place(place: Placement) -> dict[str, Any]:
+    return {
+        "deadlineSeconds": place.deadline_seconds,
+        "nodeSelector": dict(place.node_selector),
+        "tolerations": [one.model_dump(exclude_none=True) for one in place.tolerations],
+        "priorityClass": place.priority_class or "",
+        "runtimeClass": place.runtime_class or "",
     }
 
 

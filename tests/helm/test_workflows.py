@@ -20,6 +20,7 @@ from workflows.settings import (
     Cache,
     Images,
     Lifetimes,
+    Placement,
     PodKind,
     Pods,
     Retries,
@@ -38,14 +39,10 @@ OFFLINE = {"networkPolicies": {"enabled": False}}
 """There is no API server to ask, and the suites of these tests have no store."""
 
 
-def pod(name: str) -> PodKind:
+def place(name: str) -> Placement:
     """No field has its default, and no two pods have the same."""
-    number = len(name)
-    return PodKind(
-        cpu=f"{100 + number}m",
-        memory=f"{100 + number}Mi",
-        scratch=f"{100 + number}Gi",
-        deadline_seconds=300000 + number,
+    return Placement(
+        deadline_seconds=300000 + len(name),
         node_selector={"pool": name},
         tolerations=(
             Toleration(key=name, operator="Equal", value="yes", effect="NoSchedule"),
@@ -54,6 +51,12 @@ def pod(name: str) -> PodKind:
         priority_class=f"priority-{name}",
         runtime_class=f"runtime-{name}",
     )
+
+
+def pod(name: str) -> PodKind:
+    """No field has its default either."""
+    number = 100 + len(name)
+    return PodKind(cpu=f"{number}m", memory=f"{number}Mi", scratch=f"{number}Gi", **place(name).model_dump())
 
 
 DIGEST = "sha256:" + "ab" * 32
@@ -76,6 +79,7 @@ CHANGED = Settings(
     ),
     pods=Pods(
         **{name: pod(name) for name in Pods.model_fields if isinstance(getattr(Pods(), name), PodKind)},
+        orchestrate=place("orchestrate"),
         executor_cpu="20m",
         executor_memory="300Mi",
         grace_seconds=90,

@@ -68,7 +68,7 @@ def test_answers_become_a_result_once(suite: Suite, store: Store, plan: Plan) ->
     assert [outcome.state for outcome in grader.grade_group(plan, PAIRS)] == ["done already"] * 2
     commits = list_commits(store, "m")
     assert {name.key for name in commits} == {c.key for c in plan.cells if c.benchmark == BENCHMARK}
-    for result in read_results(store, "m", commits):
+    for result in read_results(store, "m", commits).results:
         assert result.generation_key in {name.key for name in names}
         assert (result.grading, result.prompts, result.truncated_prompts) == (plan.gradings[BENCHMARK], 10, 1)
         assert [m.value for m in result.metrics if m.headline] == [0.5]

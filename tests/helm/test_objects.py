@@ -49,7 +49,7 @@ def _through_the_client(one: Object, model: str) -> Any:
     """What is left of an object when Kubernetes' client has read it; it drops what it does not know."""
     api = client.ApiClient()
     read = api.deserialize(json.dumps(one), model, "application/json")
-    return api.sanitize_for_serialization(read)  # type: ignore[no-untyped-call]
+    return api.sanitize_for_serialization(read)
 
 
 @each_example

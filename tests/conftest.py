@@ -27,7 +27,7 @@ def moto() -> Iterator[S3Server]:
 def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     binary = find_versitygw()
     if binary is None:
-        pytest.skip("versitygw is not built: run tests/cluster/build_versitygw.sh (it needs Go)")
+        pytest.skip("versitygw is not built: run `tests/cluster/build.sh versitygw` (it needs Go)")
     with versitygw_server(binary, tmp_path_factory.mktemp("versitygw")) as server:
         yield server
 

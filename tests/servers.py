@@ -4,7 +4,6 @@ moto and versitygw run as processes of their own and are ended by their pid, als
 stub answers what a test tells it to, or passes a request on to a real server with one thing changed.
 """
 
-import hashlib
 import http.client
 import os
 import shutil
@@ -26,7 +25,7 @@ from urllib.parse import urlsplit
 from a360.storage import StoreSettings
 
 _START_SECONDS = 60.0
-_GO_SUM = Path(__file__).parent / "cluster" / "go" / "versitygw" / "go.sum"
+_BUILD = Path(__file__).parent / "cluster" / "build.sh"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +88,11 @@ def versitygw_server(binary: Path, root_dir: Path) -> Iterator[S3Server]:
 
 
 def find_versitygw() -> Path | None:
-    """The binary that A360_VERSITYGW names or tests/cluster/build_versitygw.sh has built, if there is one."""
+    """The binary that A360_VERSITYGW names or tests/cluster/build.sh has built, if there is one."""
     if named := os.environ.get("A360_VERSITYGW"):
         return Path(named)
-    cache_dir = Path(os.environ.get("A360_CACHE") or Path.home() / ".cache" / "a360")
-    built = cache_dir / f"versitygw-{hashlib.sha256(_GO_SUM.read_bytes()).hexdigest()[:16]}" / "versitygw"
-    return built if built.is_file() else None
+    found = subprocess.run([_BUILD, "--where", "versitygw"], capture_output=True, text=True)
+    return Path(found.stdout.strip()) if found.returncode == 0 else None
 
 
 @contextmanager

@@ -1,0 +1,2 @@
+programs="etcd"
+package() { echo go.etcd.io/etcd/server/v3; } # the root of the module is the main package

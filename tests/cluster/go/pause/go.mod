@@ -1,0 +1,3 @@
+module a360.test/pause
+
+go 1.26

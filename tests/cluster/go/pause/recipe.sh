@@ -1,0 +1,2 @@
+programs="pause"
+package() { echo a360.test/pause; }

@@ -1,0 +1,2 @@
+programs="versitygw"
+package() { echo github.com/versity/versitygw/cmd/versitygw; }

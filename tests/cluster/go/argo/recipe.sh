@@ -17,6 +17,5 @@ prepare() { # WORK_DIR
     sed -i 's/":6060"/"127.0.0.1:6060"/' "$copy/cmd/workflow-controller/main.go"
     grep -q '"127.0.0.1:6060"' "$copy/cmd/workflow-controller/main.go"
     go mod edit -replace "$module=$copy" "$1/go.mod"
-    rm -rf "$target_dir/manifests"
-    cp -r "$copy/manifests" "$1/manifests" && mv "$1/manifests" "$target_dir/manifests"
+    [ -d "$target_dir/manifests" ] || mv "$copy/manifests" "$target_dir/manifests"
 }

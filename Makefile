@@ -48,6 +48,15 @@ test-unit: setup ## Unit tests only: no server, no model, seconds
 test-integration: setup ## Integration tests only: S3 servers, lm-eval, W&B offline, a browser
 	$(PY) -m pytest $(PARALLEL) tests/integration $(SLOW:%=--ignore=%)
 
+cluster-tools: setup ## Build Kubernetes, Argo and what else a cluster is made of (half an hour, once)
+	$(PY) -m tests.cluster build
+
+cluster-up: setup ## Start a real Kubernetes with Argo Workflows and S3 on this machine (needs root)
+	@$(PY) -m tests.cluster up
+
+cluster-down: setup ## Stop it and leave the machine as it was
+	@$(PY) -m tests.cluster down
+
 ##@ Prove it
 
 equality: setup ## Compare every document and metric with the pinned lm_eval command line
@@ -55,6 +64,10 @@ equality: setup ## Compare every document and metric with the pinned lm_eval com
 
 kills: setup ## Kill a sweep KILLS times (30), restart it, compare its table with an undisturbed one
 	KILLS=$(KILLS) $(PY) -m pytest -s tests/integration/test_kills.py
+
+test-cluster: setup ## Tests on a real cluster: pods, workflows, a killed run leaves nothing behind
+	@if command -v go >/dev/null; then $(MAKE) cluster-tools; fi
+	$(PY) -m pytest -v tests/cluster
 
 demo-short: setup ## Run the demo with 3 checkpoints twice and look at what it leaves behind
 	$(PY) -m pytest -s tests/integration/test_demo.py
@@ -93,7 +106,7 @@ chart: setup ## Write the table of values into the chart's README
 ci: ## Everything that has to hold before a change is merged
 	@KILLS=10 .ci/stages setup tools lint types test equality kills demo-short
 
-tools: ## Install Chromium and build versitygw where that is possible here
+tools: ## Install Chromium and containerd, build versitygw, where that is possible here
 	@.ci/tools
 
 clean: ## Remove what was built here; the shared environments stay
@@ -104,5 +117,5 @@ help: ## Show this list
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup demo demo-short format lint types test test-unit test-integration equality kills mutants bench \
-  render golden check-golden lock docs chart ci tools clean help
+.PHONY: setup demo demo-short format lint types test test-unit test-integration test-cluster cluster-tools \
+  cluster-up cluster-down equality kills mutants bench render golden check-golden lock docs chart ci tools clean help

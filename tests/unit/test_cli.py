@@ -16,7 +16,7 @@ import a360.cli
 import a360.cli.suites
 from a360.benchmarks import CATALOGUE
 from a360.cli.coverage import at_planning, coverage_document, print_coverage, print_gaps, print_work
-from a360.cli.progress import watch_pairs
+from a360.cli.progress import _Work, watch_pairs
 from a360.pairs import Event
 from a360.records import Cell, CellState, Checkpoint, Plan, Quarantine
 from a360.results.collect import Collected
@@ -297,6 +297,27 @@ def test_a_terminal_gets_a_bar_for_all_pairs_with_the_time_that_is_left_and_one_
     assert re.search(r"% (--:--|\d+:\d\d)", text)
     assert re.search(r"c/copa .* 5/10", text)
     assert "waiting" in text
+
+
+def test_a_pair_that_is_graded_apart_ends_with_its_grade(capsys: pytest.CaptureFixture[str]) -> None:
+    with watch_pairs(["c/boolq", "c/wikitext"], workers=1) as show:
+        show(Event("evaluating", "c/boolq", 10, 10))
+        show(Event("generated", "c/boolq"))
+        show(Event("grading", "c/boolq", 1, 10))
+        show(Event("committed", "c/boolq"))
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(" (")[0] for line in said] == ["[1/2] committed: c/boolq"]
+
+
+def test_generating_is_most_of_the_work_of_a_pair_that_is_graded_apart() -> None:
+    work = _Work(["c/x"])
+    for event in (
+        Event("evaluating", "c/x", 10, 10),
+        Event("generated", "c/x"),
+        Event("grading", "c/x", 1, 2),
+    ):
+        work.take(event)
+        assert (work.done(), work.total(), work.ended) == (1.0, 1.0, set())
 
 
 def test_a_pair_that_is_tried_again_counts_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,7 +104,7 @@ chart: setup ## Write the table of values into the chart's README
 	$(PY) docs/chart_page.py
 
 ci: ## Everything that has to hold before a change is merged
-	@KILLS=10 .ci/stages setup tools lint types test equality kills demo-short
+	@KILLS=10 .ci/stages setup tools lint types test equality kills demo-short test-cluster
 
 tools: ## Install Chromium and containerd, build versitygw, where that is possible here
 	@.ci/tools

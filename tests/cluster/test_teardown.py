@@ -79,7 +79,7 @@ def test_down_restores_the_machine_after_a_run_of_tests_was_killed(state_dir: Pa
     during = footprint(state_dir)
     assert during["mounts"] == before["mounts"], "a mount is seen outside the node"
     assert sum("sleep 1000" in line for line in during["processes"]) == 2
-    assert [kind for kind in before if during[kind] == before[kind]] == ["mounts"]
+    assert [kind for kind in before if during[kind] == before[kind]] == ["mounts", "firewall"]
 
     done = run(DOWN, state_dir)
 

@@ -1,6 +1,7 @@
 """One cluster for all tests of a session, and a fresh namespace for each that asks."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -19,18 +20,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """The cluster that ``make cluster-up`` left running, with today's code, else one of the session's own."""
-    if found := missing():
-        pytest.skip(f"a cluster needs {', '.join(found)}")
+    if lacking := missing():
+        pytest.skip(f"a cluster needs {', '.join(lacking)}")
     layout = default_layout()
     if lifecycle.runs_for_a_person(layout):
         lifecycle.load_code(layout)
-        yield Cluster(layout)
+        with _credentials(found := Cluster(layout)):
+            yield found
         return
     lifecycle.up(layout, owner=current_process())
     try:
-        yield Cluster(layout)
+        with _credentials(started := Cluster(layout)):
+            yield started
     finally:
         lifecycle.down(layout)
+
+
+@contextmanager
+def _credentials(cluster: Cluster) -> Iterator[None]:
+    """This process talks to the cluster's store as its pods do."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in cluster.s3.environment.items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture

@@ -132,7 +132,8 @@ def test_a_new_checkpoint_is_all_that_the_next_sweep_evaluates_and_a_half_one_is
     third = release.ended(release.submit())
     assert third["status"]["phase"] == "Succeeded"
     [child] = release.children(third["metadata"]["name"])
-    assert child["metadata"]["annotations"].get("a360/checkpoint", "step_4") == "step_4"
+    told = {item["name"]: item["value"] for item in child["spec"]["arguments"]["parameters"]}
+    assert told["checkpoint"] == "step_4"
     assert release.committed() == sorted([*PAIRS, *(f"step_4/{benchmark}" for benchmark in BENCHMARKS)])
     coverage = json.loads(release.store("results").read(f"v1/reports/tiny/{SUITE}/coverage.json"))
     reasons = {cell["reason"] for cell in coverage["cells"] if cell["checkpoint"] == "step_5"}

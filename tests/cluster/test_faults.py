@@ -1,0 +1,141 @@
+"""Faults in the middle of a sweep: each pair gets exactly one result, and what is wrong for good is named."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from a360.demo.rows import write_mirror
+from a360.demo.text import read_documents, split_documents
+from tests.cluster.cluster import Cluster
+from tests.cluster.processes import wait_until
+from tests.cluster.release import SUITE, Release
+from tests.tiny_model import write_checkpoint
+
+pytestmark = pytest.mark.timeout(1800)
+
+BENCHMARKS = ("demo-boolq", "demo-next-word")
+GOOD = sorted(f"step_{step}/{benchmark}" for step in (1, 2) for benchmark in BENCHMARKS)
+POD_SECONDS = 300
+DOWN_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def release(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
+    """Two good checkpoints and one whose weights overflow."""
+    made = tmp_path_factory.mktemp("made")
+    write_mirror(made / "mirror", split_documents(read_documents())[1])
+    for step in (1, 2, 3):
+        write_checkpoint(made / "checkpoints" / f"step_{step}", seed=step)
+    overflow(made / "checkpoints" / "step_3" / "model.safetensors")
+    release = Release(cluster, cluster.create_namespace(), cluster.s3.create_bucket(), BENCHMARKS)
+    release.upload("mirror", made / "mirror")
+    release.upload("checkpoints", made / "checkpoints")
+    release.install()
+    yield release
+    cluster.delete_namespace(release.namespace)
+
+
+def overflow(path: Path) -> None:
+    tensors = load_file(path)
+    tensors["model.norm.weight"] = torch.full_like(tensors["model.norm.weight"], float("inf"))
+    save_file(tensors, path, metadata={"format": "pt"})
+
+
+def running_pod(release: Release, template: str) -> str:
+    """The name of a pod of that template, once one runs."""
+    names: list[str] = []
+
+    def is_there() -> bool:
+        found = release.cluster.get("pods", "-n", release.namespace, "-l", f"a360/template={template}")
+        names[:] = [
+            item["metadata"]["name"]
+            for item in found["items"]
+            if item["status"]["phase"] == "Running" and "deletionTimestamp" not in item["metadata"]
+        ]
+        return bool(names)
+
+    wait_until(f"a pod of {template} runs", is_there, seconds=POD_SECONDS)
+    return names[0]
+
+
+def delete_pod(release: Release, template: str) -> str:
+    name = running_pod(release, template)
+    release.cluster.kubectl(
+        "delete", "pod", name, "-n", release.namespace, "--grace-period=1", "--wait=false"
+    )
+    return name
+
+
+@pytest.fixture(scope="module")
+def ended(release: Release) -> tuple[dict[str, Any], set[str]]:
+    """The sweep after all faults, and the pods that were deleted."""
+    name = release.submit()
+    deleted = {delete_pod(release, "plan")}
+    deleted.add(delete_pod(release, "evaluate"))
+    deleted.add(delete_pod(release, "run-checkpoint"))
+    running_pod(release, "evaluate")
+    release.cluster.kill_controller()
+    release.cluster.start_controller()
+    running_pod(release, "evaluate")
+    release.cluster.stop_s3()
+    time.sleep(DOWN_SECONDS)  # the fault itself: the store is down for a minute
+    release.cluster.start_s3()
+    deleted.add(delete_pod(release, "publish"))
+    return release.ended(name), deleted
+
+
+def test_every_good_pair_has_exactly_one_result(
+    release: Release, ended: tuple[dict[str, Any], set[str]]
+) -> None:
+    assert release.committed() == GOOD
+
+
+def test_what_is_wrong_for_good_is_tried_once_and_the_sweep_says_so(
+    release: Release, ended: tuple[dict[str, Any], set[str]]
+) -> None:
+    sweep, _ = ended
+    assert sweep["status"]["phase"] == "Failed"
+    failures = [
+        entry.key for entry in release.store("results").list("v1/failures/tiny/") if "step_3" in entry.key
+    ]
+    documents = [json.loads(release.store("results").read(key)) for key in failures]
+    for_good = [(one["benchmark"], one["exit_code"]) for one in documents if one["exit_code"] != 75]
+    assert sorted(for_good) == [(benchmark, 3) for benchmark in BENCHMARKS]
+
+
+def test_the_report_names_it_although_its_pod_was_deleted(
+    release: Release, ended: tuple[dict[str, Any], set[str]]
+) -> None:
+    coverage = json.loads(release.store("results").read(f"v1/reports/tiny/{SUITE}/coverage.json"))
+    states = {(cell["checkpoint"], cell["benchmark"]): cell for cell in coverage["cells"]}
+    assert {states["step_3", benchmark]["state"] for benchmark in BENCHMARKS} == {"failed"}
+    assert "NaN or infinite logits" in states["step_3", BENCHMARKS[0]]["reason"]
+    assert sum(cell["state"] == "done" for cell in coverage["cells"]) == len(GOOD)
+
+
+def test_deleted_pods_were_replaced_and_no_child_was_made_twice(
+    release: Release, ended: tuple[dict[str, Any], set[str]]
+) -> None:
+    sweep, deleted = ended
+    assert len(deleted) == 4
+    children = release.children(sweep["metadata"]["name"])
+    checkpoints = [
+        item["value"]
+        for child in children
+        for item in child["spec"]["arguments"]["parameters"]
+        if item["name"] == "checkpoint"
+    ]
+    assert sorted(checkpoints) == ["step_1", "step_2", "step_3"]
+    retried = [
+        node
+        for flow in (sweep, *children)
+        for node in flow["status"]["nodes"].values()
+        if node["type"] == "Retry" and len(node.get("children", [])) > 1
+    ]
+    assert {node["templateName"] for node in retried} >= {"plan", "run-checkpoint", "publish"}

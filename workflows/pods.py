@@ -129,7 +129,9 @@ def pod_patch(settings: Settings, place: Placement, memory: str | None) -> str:
     tmp = ["  volumeMounts:", "  - {name: tmp-dir-argo, mountPath: /tmp, subPath: init}"]
     lines += ["initContainers:", "- name: init", *own, *tmp, "containers:"]
     if memory is None:
-        return "\n".join([*lines, "- name: main", *own]) + "\n"
+        # Argo 4.0 leaves a template's `true` out of the pod, and the account says no.
+        token = "automountServiceAccountToken: true"
+        return "\n".join([token, *lines, "- name: main", *own]) + "\n"
     grown = grown_memory(settings, memory)
     main = ["- name: main", "  resources:", "    requests:", f"      memory: {grown}"]
     return "\n".join([*lines, "- name: wait", *own, *main, "    limits:", f"      memory: {grown}"]) + "\n"

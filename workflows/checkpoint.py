@@ -1,8 +1,9 @@
 """``a360-checkpoint-…``: one checkpoint's groups of pairs, a GPU pod each, graded where benchmarks say so.
 
-``groups`` is the plan's text ``number:benchmarks:grade,…``. Groups without a grading stage are one pod each;
-a graded group is a chain of its own, so grading starts when its generations are there and a failed group
-holds up no other. A failed group fails the child: no ``continueOn``.
+``groups`` is the plan's text ``number:benchmarks:grade[:generated],…``. Groups without a grading stage are
+one pod each; a graded group is a chain of its own, so grading starts when its generations are there, at once
+where they were committed before, and a failed group holds up no other. A failed group fails the child: no
+``continueOn``.
 
 The name carries the chart's version and a hash of the spec, because a sweep in flight creates its later
 children from the template that it started with.
@@ -23,7 +24,8 @@ from workflows.spec import plain_document, spec_fields
 
 GROUP = ("group", "benchmarks", "grade")
 _SPLIT = 'map(split(workflow.parameters.groups, ","), split(#, ":"))'
-_ITEM = '{"group": #[0], "benchmarks": #[1], "grade": #[2]}'
+GRADED = (*GROUP, "generated")
+_ITEM = '{"group": #[0], "benchmarks": #[1], "grade": #[2], "generated": len(#) > 3 ? "yes" : "no"}'
 
 
 def checkpoint_template(settings: Settings) -> WorkflowTemplate:
@@ -65,15 +67,15 @@ def _unnamed(settings: Settings) -> WorkflowTemplate:
         evaluate = _evaluate(settings)
         graded = _graded(settings, evaluate)
         with Steps(name="checkpoint") as steps, steps.parallel():
-            for name, target, condition in (
-                ("plain", evaluate, '== "none"'),
-                ("graded", graded, '!= "none"'),
+            for name, target, condition, fields in (
+                ("plain", evaluate, '== "none"', GROUP),
+                ("graded", graded, '!= "none"', GRADED),
             ):
                 Step(
                     name=name,
                     template=target,
                     with_param=groups_where(condition),
-                    arguments={key: f"{{{{item.{key}}}}}" for key in GROUP},
+                    arguments={key: f"{{{{item.{key}}}}}" for key in fields},
                 )
     return template
 
@@ -130,8 +132,9 @@ def _cache_volume(settings: Settings) -> m.Volume:
 def _graded(settings: Settings, evaluate: Container) -> Steps:
     graders = grade_templates(settings)
     inputs = {name: f"{{{{inputs.parameters.{name}}}}}" for name in GROUP}
-    with Steps(name="graded", inputs=[Parameter(name=name) for name in GROUP]) as steps:
-        Step(name="evaluate", template=evaluate, arguments=inputs)
+    with Steps(name="graded", inputs=[Parameter(name=name) for name in GRADED]) as steps:
+        when = "{{inputs.parameters.generated}} == no"
+        Step(name="evaluate", template=evaluate, arguments=inputs, when=when)
         with steps.parallel():
             for kind in KINDS:
                 Step(

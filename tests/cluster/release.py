@@ -63,7 +63,7 @@ class Release:
             "store": {"uri": f"{place}/results", "s3": s3},
             "data": {"mirror": f"{place}/mirror", "s3": s3},
             "benchmarks": list(self.benchmarks),
-            "run": {"device": "cpu", "batch_size": 8, "threads": 1, "cache_gib": 1},
+            "run": {"device": "cpu", "batch_size": 8, "threads": 1, "pairs_per_group": "all"},
         }
 
     # --- the chart ---
@@ -85,7 +85,7 @@ class Release:
             },
             "accelerator": {"count": 0, "sharedMemory": "64Mi"},
             "pods": {kind: SMALL_POD for kind in KINDS} | {"graceSeconds": 20},
-            "parallelism": 2,
+            "parallelism": 1,
             "retries": {"pods": {"firstSeconds": 1}, "children": {"firstSeconds": 1}},
             "networkPolicies": {"s3": {"to": here, "ports": [PORT]}},
         } | self.changes

@@ -166,6 +166,7 @@ def test_every_variable_is_declared(variant: str, found: Template) -> None:
             "item.group",
             "item.benchmarks",
             "item.grade",
+            "item.generated",
             "item.child",
             "item.checkpoint",
             "item.groups",

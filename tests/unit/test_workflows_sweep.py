@@ -149,11 +149,18 @@ def test_the_sweep_plans_then_fans_out_over_the_file_of_the_plan() -> None:
 # --- a checkpoint's groups --------------------------------------------------------------------------
 
 
+def test_what_is_generated_already_is_only_graded() -> None:
+    (evaluate,), graders = template("checkpoint", "graded")["steps"]
+    assert evaluate["when"] == "{{inputs.parameters.generated}} == no"
+    assert not any("generated" in grader["when"] for grader in graders)
+
+
 def test_groups_are_split_by_argo_itself() -> None:
     """These texts gave the right lists in argo-workflows 4.0.2's own util/template."""
     assert groups_where('== "none"') == (
         '{{=toJson(map(filter(map(split(workflow.parameters.groups, ","), split(#, ":")), #[2] == "none"), '
-        '{ {"group": #[0], "benchmarks": #[1], "grade": #[2]} } ))}}'
+        '{ {"group": #[0], "benchmarks": #[1], "grade": #[2], '
+        '"generated": len(#) > 3 ? "yes" : "no"} } ))}}'
     )
     assert groups_where("x").count("}}") == groups_where("x").count("{{") == 1
 

@@ -130,9 +130,8 @@ class Release:
 
         def is_over() -> bool:
             found.update(self.cluster.get("workflow", name, "-n", self.namespace))
-            return (
-                found.get("metadata", {}).get("labels", {}).get("workflows.argoproj.io/completed") == "true"
-            )
+            labels: dict[str, str] = found["metadata"].get("labels", {})
+            return labels.get("workflows.argoproj.io/completed") == "true"
 
         wait_until(f"workflow {name} ends", is_over, seconds=seconds)
         return found

@@ -152,4 +152,4 @@ def test_a_new_checkpoint_is_all_that_the_next_sweep_evaluates_and_a_half_one_is
     coverage = json.loads(release.store("results").read(f"v1/reports/tiny/{SUITE}/coverage.json"))
     reasons = {cell["reason"] for cell in coverage["cells"] if cell["checkpoint"] == "step_5"}
     assert len(reasons) == 1
-    assert "model.safetensors has" in reasons.pop()
+    assert "model.safetensors is truncated" in reasons.pop()

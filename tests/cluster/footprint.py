@@ -29,7 +29,7 @@ def footprint(state_dir: Path) -> dict[str, list[str]]:
     """Kind -> what there is of it; equal before a cluster's start and after its end."""
     return {
         "processes": sorted(_processes(state_dir)),
-        "mounts": Path("/proc/self/mounts").read_text().splitlines(),
+        "mounts": _mounts(state_dir),
         "interfaces": _lines("ip", "-o", "link", "show"),
         "addresses": _lines("ip", "-o", "address", "show"),
         "routes": _lines("ip", "route", "show", "table", "all"),
@@ -55,6 +55,13 @@ def _processes(state_dir: Path) -> list[str]:
         if home or f"{state_dir}/" in " ".join(words) or f"/{machine.CGROUP_PARENT}/" in group:
             found.append(f"{pid} {' '.join(words)}")
     return found
+
+
+def _mounts(state_dir: Path) -> list[str]:
+    """All but those that others may make at the same time, such as the builder of an image."""
+    tops = tuple(f"/{name}" for name in ("dev", "etc", "opt", "proc", "run", "sys", "var/lib", "var/log"))
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    return [line for line in lines if str(state_dir) in line or line.split()[1].startswith(tops)]
 
 
 def _sysctls() -> list[str]:

@@ -11,7 +11,8 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[2]
 RECORDS = Path("/run/a360-cluster")
 NODE_IP = "10.0.0.1"
-POD_SUBNET = "10.88.0.0/16"
+POD_SUBNET = "10.136.0.0/16"
+"""Not 10.88.0.0/16, which other tools for containers take by default."""
 SOCKET_PATH_BYTES = 107
 _MARKER = ".a360-cluster"
 

@@ -61,6 +61,8 @@ def change(layout: Layout) -> None:
         raise ClusterError(
             f"{NODE_IP} is an address of this machine already\nhint: ip addr show to {NODE_IP}"
         )
+    if routes := run(["ip", "-o", "route", "show", "root", POD_SUBNET], _ENVIRONMENT).strip():
+        raise ClusterError(f"{POD_SUBNET} is for the cluster's pods, and something uses it:\n{routes}")
     missing = tuple(Path(name) for name in FIXED_DIRECTORIES if not Path(name).exists())
     sysctls = {name: _sysctl(name).read_text().strip() for name in SYSCTLS if _sysctl(name).exists()}
     change_state(layout, sysctls=sysctls, directories=missing, address=True)
@@ -96,9 +98,10 @@ def addresses(ip: str) -> str:
 
 
 def pod_interfaces() -> list[str]:
-    """The host's ends of the pods' interfaces: those that a route to a pod names."""
-    routes = run(["ip", "-o", "route", "show", "root", POD_SUBNET], _ENVIRONMENT)
-    return [words[words.index("dev") + 1] for line in routes.splitlines() if "dev" in (words := line.split())]
+    """The host's ends of the pods' interfaces: each has a route to the one address of its pod."""
+    routes = run(["ip", "-o", "route", "show", "root", POD_SUBNET], _ENVIRONMENT).splitlines()
+    found = [words[words.index("dev") + 1] for line in routes if "dev" in (words := line.split())]
+    return [name for name in found if name.startswith("veth")]
 
 
 def cgroups() -> list[Path]:

@@ -8,6 +8,7 @@ PY := build/venv/bin/python
 KILLS ?= 30
 DEMO_DIR ?= build/demo
 PARALLEL ?= -n 2 --dist loadscope
+IMAGE_OPTIONS = $(BASE_IMAGE:%=--base-image=%) $(REPOSITORY:%=--repository=%) $(TAG:%=--tag=%) $(BUILDER:%=--builder=%)
 SLOW := $(addprefix tests/integration/test_,equality.py kills.py demo.py)
 
 # The dependencies live in ${A360_CACHE:-~/.cache/a360}, shared by checkouts that need the same ones.
@@ -103,6 +104,15 @@ docs: setup ## Write the reference pages from the code
 chart: setup ## Write the table of values into the chart's README
 	$(PY) docs/chart_page.py
 
+images: ## Build the images with docker or buildah (IMAGES, BASE_IMAGE, REPOSITORY, TAG, BUILDER, BUILD_FLAGS)
+	@$(or $(PYTHON),python3) -m images.build build $(IMAGES) $(IMAGE_OPTIONS) $(BUILD_FLAGS:%=--extra=%)
+
+smoke: ## Look at the built images from inside: a user without rights, a read-only root, no network
+	@$(or $(PYTHON),python3) -m images.build smoke $(IMAGES) $(IMAGE_OPTIONS)
+
+pins: setup ## Write what each image holds, from pyproject.toml and constraints.txt
+	$(PY) -m images.requirements
+
 ci: ## Everything that has to hold before a change is merged
 	@KILLS=10 .ci/stages setup tools lint types test equality kills demo-short test-cluster
 
@@ -118,4 +128,5 @@ help: ## Show this list
 	  /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup demo demo-short format lint types test test-unit test-integration test-cluster cluster-tools \
-  cluster-up cluster-down equality kills mutants bench render golden check-golden lock docs chart ci tools clean help
+  cluster-up cluster-down equality kills mutants bench render golden check-golden lock docs chart \
+  images smoke pins ci tools clean help

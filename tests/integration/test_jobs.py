@@ -66,7 +66,10 @@ def test_the_jobs_of_a_workflow_are_a_sweep(suite: Path, tmp_path: Path) -> None
         "groups": "0:demo-next-word:classifier,1:demo-boolq:none",
     }
     pairs = [["step_1/demo-next-word"], ["step_1/demo-boolq"]]
-    assert [group["pairs"] for group in json.loads(planned.stdout)] == pairs
+    printed = json.loads(planned.stdout)
+    assert [(group["checkpoint"], group["pairs"]) for group in printed] == [
+        ("step_1", pair) for pair in pairs
+    ]
 
     named = ("--suite", suite, "--plan", id_path.read_text())
     work = ("--work-dir", tmp_path / "work")

@@ -7,9 +7,10 @@ MAKEFLAGS += --no-print-directory
 PY := build/venv/bin/python
 KILLS ?= 30
 DEMO_DIR ?= build/demo
-PARALLEL ?= -n 2 --dist loadscope
+# The long tests come first: then both workers end together.
+PARALLEL ?= -n 2 --dist loadscope --no-loadscope-reorder
 IMAGE_OPTIONS = $(BASE_IMAGE:%=--base-image=%) $(REPOSITORY:%=--repository=%) $(TAG:%=--tag=%) $(BUILDER:%=--builder=%)
-SLOW := $(addprefix tests/integration/test_,equality.py kills.py demo.py)
+SLOW := $(addprefix tests/integration/test_,equality.py kills.py data_kills.py demo.py)
 
 # The dependencies live in ${A360_CACHE:-~/.cache/a360}, shared by checkouts that need the same ones.
 # A360_ENV=DIR takes an environment that already has them.
@@ -41,7 +42,7 @@ types: setup ## Check types, strictly
 	$(PY) -m mypy
 
 test: setup ## Unit and integration tests, without equality and kills
-	$(PY) -m pytest $(PARALLEL) $(SLOW:%=--ignore=%)
+	$(PY) -m pytest $(PARALLEL) $(SLOW:%=--ignore=%) tests/integration tests/helm tests/unit
 
 test-unit: setup ## Unit tests only: no server, no model, seconds
 	$(PY) -m pytest $(PARALLEL) tests/unit
@@ -63,8 +64,8 @@ cluster-down: setup ## Stop it and leave the machine as it was
 equality: setup ## Compare every document and metric with the pinned lm_eval command line
 	$(PY) -m pytest -v tests/integration/test_equality.py
 
-kills: setup ## Kill a sweep KILLS times (30), restart it, compare its table with an undisturbed one
-	KILLS=$(KILLS) $(PY) -m pytest -s tests/integration/test_kills.py
+kills: setup ## Kill a sweep KILLS times (30) and a mirror 20 times; what is left must be as undisturbed
+	KILLS=$(KILLS) $(PY) -m pytest -s tests/integration/test_kills.py tests/integration/test_data_kills.py
 
 test-cluster: setup ## Tests on a real cluster: pods, workflows, a killed run leaves nothing behind
 	@if command -v go >/dev/null; then $(MAKE) cluster-tools; fi

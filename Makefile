@@ -115,7 +115,7 @@ pins: setup ## Write what each image holds, from pyproject.toml and constraints.
 	$(PY) -m images.requirements
 
 ci: ## Everything that has to hold before a change is merged
-	@KILLS=10 .ci/stages setup tools lint types test equality kills demo-short test-cluster
+	@KILLS=10 .ci/stages setup tools lint types test equality kills demo-short
 
 tools: ## Install Chromium and containerd, build versitygw, where that is possible here
 	@.ci/tools

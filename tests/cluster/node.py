@@ -186,6 +186,8 @@ def _kubelet(layout: Layout) -> dict[str, object]:
         "enforceNodeAllocatable": [],
         "failCgroupV1": False,
         "failSwapOn": False,
+        # Without cgroups of pods, 1.34 ends in a nil pointer where a container's resources seem to differ.
+        "featureGates": {"InPlacePodVerticalScaling": False},
         "makeIPTablesUtilChains": False,
         "oomScoreAdj": 0,
         "maxOpenFiles": 20000,

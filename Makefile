@@ -69,7 +69,10 @@ kills: setup ## Kill a sweep KILLS times (30) and a mirror 20 times; what is lef
 
 test-cluster: setup ## Tests on a real cluster: pods, workflows, a killed run leaves nothing behind
 	@if command -v go >/dev/null; then $(MAKE) cluster-tools; fi
-	$(PY) -m pytest -v tests/cluster
+	$(PY) -m pytest -v tests/cluster --ignore=tests/cluster/full
+
+test-cluster-full: setup ## The same for 10 checkpoints and every benchmark, with times
+	$(PY) -m pytest -v -s tests/cluster/full
 
 demo-short: setup ## Run the demo with 3 checkpoints twice and look at what it leaves behind
 	$(PY) -m pytest -s tests/integration/test_demo.py
@@ -78,7 +81,11 @@ mutants: setup ## Break the code line by line: each change must fail the test th
 	$(PY) tests/mutants/run.py $(MUTANTS)
 
 bench: setup ## Measure: planning at the size of Amber
-	@for script in bench/*.py; do echo "== $$script"; $(PY) "$$script"; done
+	$(PY) bench/plan_scale.py
+
+bench-cluster: setup ## Measure: a sweep of 8,280 pods on a real cluster, then one with faults (an hour)
+	$(PY) bench/cluster_scale.py
+	$(PY) bench/cluster_scale.py --faults
 
 render: setup ## Write the workflows to helm/a360/files and workflows/submit
 	$(PY) -m workflows render
@@ -128,6 +135,6 @@ help: ## Show this list
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup demo demo-short format lint types test test-unit test-integration test-cluster cluster-tools \
-  cluster-up cluster-down equality kills mutants bench render golden check-golden lock docs chart \
+.PHONY: setup demo demo-short format lint types test test-unit test-integration test-cluster test-cluster-full cluster-tools \
+  cluster-up cluster-down equality kills mutants bench bench-cluster render golden check-golden lock docs chart \
   images smoke pins ci tools clean help

@@ -7,6 +7,7 @@ it is a fault that the same input gives again, and a 1 is no code that a schedul
 import contextlib
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -33,6 +34,7 @@ def run_job(job: Callable[[], int]) -> None:
         traceback.print_exc()
         report(f"{type(error).__name__}: {error}")
         code = DataError.exit_code
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # only the interpreter's end is left: the code stands
     sys.exit(code)
 
 

@@ -110,19 +110,32 @@ class Release:
 
     # --- sweeps ---
 
-    def submit(self, **parameters: str) -> str:
-        """The name of a new sweep, as ``argo submit --from`` gives it."""
-        told = [word for name, value in parameters.items() for word in ("-p", f"{name}={value}")]
-        words = [
-            "submit",
-            "-n",
-            self.namespace,
-            "--from",
-            "workflowtemplate/a360-sweep",
-            "-p",
-            f"suite={SUITE}",
-        ]
-        return self.cluster.argo(*words, *told, "-o", "name").strip().rpartition("/")[2]
+    def submit(self, template: str = "a360-sweep") -> str:
+        """The name of a new workflow, as ``argo submit --from`` gives it."""
+        words = ["submit", "-n", self.namespace, "--from", f"workflowtemplate/{template}"]
+        return self.cluster.argo(*words, "-p", f"suite={SUITE}", "-o", "name").strip().rpartition("/")[2]
+
+    def scheduled(self) -> set[str]:
+        """Names of the workflows that the schedule of the suite has started."""
+        label = f"workflows.argoproj.io/cron-workflow=a360-{SUITE}"
+        found = self.cluster.get("workflows", "-n", self.namespace, "-l", label)["items"]
+        return {item["metadata"]["name"] for item in found}
+
+    def next_scheduled(self) -> dict[str, Any]:
+        """The workflow that the schedule starts next, when it has ended."""
+        before, new = self.scheduled(), set[str]()
+
+        def is_there() -> bool:
+            new.update(self.scheduled() - before)
+            return bool(new)
+
+        wait_until("the schedule starts a sweep", is_there, seconds=180)
+        return self.ended(min(new))
+
+    def coverage(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """(checkpoint, benchmark) -> cell of the published coverage."""
+        document = json.loads(self.store("results").read(f"v1/reports/tiny/{SUITE}/coverage.json"))
+        return {(cell["checkpoint"], cell["benchmark"]): cell for cell in document["cells"]}
 
     def ended(self, name: str, seconds: float = SWEEP_SECONDS) -> dict[str, Any]:
         """The workflow once it has ended, ``onExit`` included."""

@@ -14,7 +14,7 @@ from a360.demo.rows import write_mirror
 from a360.demo.text import read_documents, split_documents
 from tests.cluster.cluster import Cluster
 from tests.cluster.processes import wait_until
-from tests.cluster.release import SUITE, Release
+from tests.cluster.release import SMALL_POD, Release
 from tests.tiny_model import write_checkpoint
 
 pytestmark = pytest.mark.timeout(1800)
@@ -26,16 +26,23 @@ DOWN_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
-def release(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
-    """Two good checkpoints and one whose weights overflow."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with ``mirror`` and ``checkpoints``."""
     made = tmp_path_factory.mktemp("made")
     write_mirror(made / "mirror", split_documents(read_documents())[1])
-    for step in (1, 2, 3):
+    for step in (1, 2, 3, 4):
         write_checkpoint(made / "checkpoints" / f"step_{step}", seed=step)
     overflow(made / "checkpoints" / "step_3" / "model.safetensors")
+    return made
+
+
+@pytest.fixture(scope="module")
+def release(cluster: Cluster, made: Path) -> Iterator[Release]:
+    """Two good checkpoints and one whose weights overflow."""
     release = Release(cluster, cluster.create_namespace(), cluster.s3.create_bucket(), BENCHMARKS)
     release.upload("mirror", made / "mirror")
-    release.upload("checkpoints", made / "checkpoints")
+    for step in (1, 2, 3):
+        release.upload(f"checkpoints/step_{step}", made / "checkpoints" / f"step_{step}")
     release.install()
     yield release
     cluster.delete_namespace(release.namespace)
@@ -111,11 +118,10 @@ def test_what_is_wrong_for_good_is_tried_once_and_the_sweep_says_so(
 def test_the_report_names_it_although_its_pod_was_deleted(
     release: Release, ended: tuple[dict[str, Any], set[str]]
 ) -> None:
-    coverage = json.loads(release.store("results").read(f"v1/reports/tiny/{SUITE}/coverage.json"))
-    states = {(cell["checkpoint"], cell["benchmark"]): cell for cell in coverage["cells"]}
+    states = release.coverage()
     assert {states["step_3", benchmark]["state"] for benchmark in BENCHMARKS} == {"failed"}
     assert "NaN or infinite logits" in states["step_3", BENCHMARKS[0]]["reason"]
-    assert sum(cell["state"] == "done" for cell in coverage["cells"]) == len(GOOD)
+    assert sum(cell["state"] == "done" for cell in states.values()) == len(GOOD)
 
 
 def test_deleted_pods_were_replaced_and_no_child_was_made_twice(
@@ -139,3 +145,43 @@ def test_deleted_pods_were_replaced_and_no_child_was_made_twice(
     ]
     replaced = {node["templateName"] for node in retried}
     assert replaced >= {"plan", "evaluate", "run-checkpoint", "publish"}
+
+
+def test_what_may_pass_another_time_ended_with_75_and_was_tried_again(
+    release: Release, ended: tuple[dict[str, Any], set[str]]
+) -> None:
+    """The store was away for a minute."""
+    flows = (ended[0], *release.children(ended[0]["metadata"]["name"]))
+    codes = {
+        node.get("outputs", {}).get("exitCode")
+        for flow in flows
+        for node in flow["status"]["nodes"].values()
+        if node["type"] == "Pod" and node["phase"] == "Failed"
+    }
+    assert "75" in codes
+
+
+def test_an_attempt_that_ran_out_of_memory_is_repeated_with_more(
+    release: Release, ended: tuple[dict[str, Any], set[str]], made: Path
+) -> None:
+    """300 MiB do not even hold torch; four times as much do."""
+    values = release.values()
+    release.changes = {
+        "pods": values["pods"] | {"evaluate": SMALL_POD | {"memory": "300Mi"}},
+        "retries": values["retries"] | {"oomGrowthPercent": 400},
+    }
+    release.install()
+    release.upload("checkpoints/step_4", made / "checkpoints" / "step_4")
+    sweep = release.ended(release.submit())
+    [child] = release.children(sweep["metadata"]["name"])
+    assert child["status"]["phase"] == "Succeeded"
+    nodes = child["status"]["nodes"]
+    groups = [
+        node for node in nodes.values() if node["templateName"] == "evaluate" and node["type"] == "Retry"
+    ]
+    assert len(groups) == len(BENCHMARKS)
+    for group in groups:
+        first, second = (nodes[name] for name in group["children"])
+        assert "OOMKilled" in first["message"]
+        assert (first["phase"], second["phase"]) == ("Failed", "Succeeded")
+    assert release.committed() == sorted([*GOOD, *(f"step_4/{benchmark}" for benchmark in BENCHMARKS)])

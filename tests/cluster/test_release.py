@@ -12,6 +12,7 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.layout import CHECKOUT
 from tests.cluster.processes import NotReadyError, wait_until
 from tests.cluster.release import SUITE, Release
+from tests.cluster_scenarios import SCENARIOS, STILL_SCENARIOS
 from tests.cluster_scenarios import Cluster as Place
 from tests.tiny_model import write_checkpoint
 
@@ -58,6 +59,34 @@ def test_an_upgrade_changes_no_running_sweep_and_uninstall_leaves_results_alone(
     accounts = release.cluster.get("serviceaccounts", "-n", release.namespace)["items"]
     assert [item["metadata"]["name"] for item in accounts] == ["default"]
     assert release.committed() == ["step_1/demo-copa", "step_2/demo-copa"]
+
+
+def test_the_doctor_looks_from_inside_by_helm_and_by_a_pod_like_those_that_evaluate(release: Release) -> None:
+    told = release.cluster.helm("test", "a360", "--namespace", release.namespace)
+    assert "Succeeded" in told
+    place = Place(kubeconfig=release.cluster.kubeconfig, namespace=release.namespace, suite=SUITE)
+    found = place.a360("doctor", SUITE, "--cluster", "--probe", "--json")
+    assert found.code == 0, found
+    states = {check["name"]: check["state"] for check in found.document["checks"]}
+    assert "fail" not in states.values()
+    assert {name for name in states if name.startswith("probe")} == {"probe"}, states
+    assert release.cluster.get("pods", "-n", release.namespace)["items"] == []
+
+
+def test_commands_do_here_what_they_do_on_the_stand_in_of_an_api_server(
+    release: Release, subtests: pytest.Subtests
+) -> None:
+    place = Place(kubeconfig=release.cluster.kubeconfig, namespace=release.namespace, suite=SUITE)
+    for scenario in SCENARIOS:
+        with subtests.test(scenario=scenario.__name__):
+            scenario(place)
+    release.cluster.kill_controller()
+    try:
+        for scenario in STILL_SCENARIOS:
+            with subtests.test(scenario=scenario.__name__):
+                scenario(place)
+    finally:
+        release.cluster.start_controller()
 
 
 def test_a_person_submits_watches_and_reads_logs(release: Release, tmp_path: Path) -> None:

@@ -4,24 +4,17 @@ Three checkpoints, four benchmarks, one of them graded by a pod of its own. The 
 loads the checkpoint once.
 """
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from a360.demo.rows import write_mirror
 from a360.demo.text import read_documents, split_documents
-from a360.records import Result
-from a360.storage import Store, open_store
 from tests.cluster.cluster import Cluster
-from tests.cluster.layout import CHECKOUT
+from tests.cluster.comparison import differences, run_here
+from tests.cluster.processes import wait_until
 from tests.cluster.release import SUITE, Release
 from tests.tiny_model import write_checkpoint
 
@@ -56,9 +49,28 @@ def release(cluster: Cluster, made: Path) -> Iterator[Release]:
 
 
 @pytest.fixture(scope="module")
-def first(release: Release) -> dict[str, Any]:
+def looked_at(release: Release) -> tuple[str, dict[str, Any], dict[tuple[str, str], dict[str, Any]], str]:
+    """A new sweep; a publication that was made while it ran, its coverage, and the sweep's phase after it."""
+    name = release.submit()
+    wait_until("something is done", lambda: bool(release.committed()), seconds=600)
+    published = release.ended(release.submit("a360-publish"))
+    phase = release.cluster.get("workflow", name, "-n", release.namespace)["status"]["phase"]
+    return name, published, release.coverage(), phase
+
+
+@pytest.fixture(scope="module")
+def first(release: Release, looked_at: tuple[str, object, object, object]) -> dict[str, Any]:
     """The sweep that evaluates everything, when it has ended."""
-    return release.ended(release.submit())
+    return release.ended(looked_at[0])
+
+
+def test_the_report_can_be_published_while_a_sweep_runs(
+    looked_at: tuple[str, dict[str, Any], dict[tuple[str, str], dict[str, Any]], str],
+) -> None:
+    _, published, coverage, phase = looked_at
+    assert (published["status"]["phase"], phase) == ("Succeeded", "Running")
+    assert sorted(f"{checkpoint}/{benchmark}" for checkpoint, benchmark in coverage) == PAIRS
+    assert {cell["state"] for cell in coverage.values()} == {"done", "missing"}
 
 
 def test_a_sweep_evaluates_grades_and_commits_every_pair_once(
@@ -73,45 +85,16 @@ def test_a_sweep_evaluates_grades_and_commits_every_pair_once(
 
 
 def test_the_report_is_in_the_store_and_knows_every_pair(release: Release, first: dict[str, Any]) -> None:
-    reports = release.store("results")
-    coverage = json.loads(reports.read(f"v1/reports/tiny/{SUITE}/coverage.json"))
-    assert {cell["state"] for cell in coverage["cells"]} == {"done"}
-    assert b"<html" in reports.read(f"v1/reports/tiny/{SUITE}/report.html")
-
-
-def results(store: Store) -> dict[str, Result]:
-    found = {}
-    for entry in store.list("v1/commits/"):
-        result = Result.model_validate_json(store.read(entry.key))
-        found[f"{result.checkpoint}/{result.benchmark}"] = result
-    return found
-
-
-def items(store: Store, result: Result) -> list[dict[str, Any]]:
-    [stored] = result.items
-    rows: list[dict[str, Any]] = pq.read_table(pa.BufferReader(store.read(stored.key))).to_pylist()
-    return rows
+    assert {cell["state"] for cell in release.coverage().values()} == {"done"}
+    assert b"<html" in release.store("results").read(f"v1/reports/tiny/{SUITE}/report.html")
 
 
 def test_pods_give_the_numbers_of_one_machine_to_the_last_bit(
     release: Release, first: dict[str, Any], made: Path, tmp_path: Path
 ) -> None:
-    suite = release.suite()
-    suite["model"] |= {"root": str(made / "checkpoints")}
-    suite["model"]["naming"] |= {"pattern": "step_(?P<step>[123])"}
-    suite |= {"store": {"uri": "store"}, "data": {"mirror": str(made / "mirror")}}
-    (tmp_path / "suite.yaml").write_text(json.dumps(suite))
-    command = [sys.executable, "-P", "-m", "a360", "run", str(tmp_path / "suite.yaml")]
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    here, there = open_store(str(tmp_path / "store")), release.store("results")
-    mine, theirs = results(here), results(there)
-    assert sorted(mine) == sorted(theirs) == PAIRS
-    for pair in PAIRS:
-        assert mine[pair].key == theirs[pair].key
-        assert mine[pair].metrics == theirs[pair].metrics
-        assert items(here, mine[pair]) == items(there, theirs[pair])
+    here = run_here(release, made, tmp_path, pattern="step_(?P<step>[123])")
+    assert differences(here, release.store("results")) == []
+    assert release.committed() == PAIRS
 
 
 def test_what_was_generated_is_graded_again_without_the_model(
@@ -135,21 +118,34 @@ def test_a_second_sweep_evaluates_nothing(release: Release, first: dict[str, Any
     assert before == [(entry.key, entry.version) for entry in release.store("results").list("v1/commits/")]
 
 
-def test_a_new_checkpoint_is_all_that_the_next_sweep_evaluates_and_a_half_one_is_named(
+def test_a_new_checkpoint_is_all_that_the_next_tick_evaluates_and_a_half_one_is_named(
     release: Release, first: dict[str, Any], made: Path
 ) -> None:
-    release.upload("checkpoints/step_4", made / "checkpoints" / "step_4")
+    """By cron, every minute: one tick finds nothing to do, a later one what appeared after it."""
+    schedule = {"suite": SUITE, "sweep": ["* * * * *"], "publish": []}
+    release.changes = {"schedules": {"suites": [schedule]}}
+    release.install()
+    idle = release.next_scheduled()
+    assert idle["status"]["phase"] == "Succeeded"
+    assert release.pods_of(idle) == ["plan", "publish"]
+
+    checkpoints = release.store("checkpoints")
     release.upload("checkpoints/step_5", made / "checkpoints" / "step_5")
     torn = "step_5/model.safetensors"
-    checkpoints = release.store("checkpoints")
     checkpoints.write(torn, checkpoints.read(torn)[:-1000])
-    third = release.ended(release.submit())
-    assert third["status"]["phase"] == "Succeeded"
-    [child] = release.children(third["metadata"]["name"])
+    release.upload("checkpoints/step_4", made / "checkpoints" / "step_4")
+    sweep = release.next_scheduled()
+    while not (children := release.children(sweep["metadata"]["name"])):  # its plan came before the upload
+        sweep = release.next_scheduled()
+    assert sweep["status"]["phase"] == "Succeeded"
+    [child] = children
     told = {item["name"]: item["value"] for item in child["spec"]["arguments"]["parameters"]}
     assert told["checkpoint"] == "step_4"
     assert release.committed() == sorted([*PAIRS, *(f"step_4/{benchmark}" for benchmark in BENCHMARKS)])
-    coverage = json.loads(release.store("results").read(f"v1/reports/tiny/{SUITE}/coverage.json"))
-    reasons = {cell["reason"] for cell in coverage["cells"] if cell["checkpoint"] == "step_5"}
+    reasons = {cell["reason"] for (step, _), cell in release.coverage().items() if step == "step_5"}
     assert len(reasons) == 1
     assert "model.safetensors is truncated" in reasons.pop()
+
+    release.changes = {}
+    release.install()
+    assert release.cluster.get("cronworkflows", "-n", release.namespace)["items"] == []

@@ -63,7 +63,9 @@ class World:
         cache = offline_environment(mirror_dir, read_manifest(mirror_dir), self.directory / "cache")
         return {**os.environ, **cache, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
 
-    def evaluate(self, batch_size: int) -> dict[str, tuple[Result, list[dict[str, object]]]]:
+    def evaluate(
+        self, batch_size: int, threads: int = 1
+    ) -> dict[str, tuple[Result, list[dict[str, object]]]]:
         """a360's results and items of all demo benchmarks and PILE, by benchmark id."""
         store = self.directory / f"store-{batch_size}"
         suite = self.directory / f"suite-{batch_size}.yaml"
@@ -82,14 +84,14 @@ class World:
                     "data": {"mirror": str(self.mirror_dir)},
                     "benchmarks": [row.id for row in (*DEMO, PILE)],
                     "run": {
-                        "device": "cpu", "batch_size": batch_size, "threads": 1, "pairs_per_group": "all",
-                        "cache_dir": "cache",
+                        "device": "cpu", "batch_size": batch_size, "threads": threads,
+                        "pairs_per_group": "all", "cache_dir": "cache",
                     },
                 }
             )
         )  # fmt: skip
         python = [sys.executable, "-P", "-m"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads)}
         plan = subprocess.run(
             [*python, "a360", "run", str(suite), "--workers", "1"],
             env=environment,
@@ -296,13 +298,21 @@ def test_the_language_average_is_the_mean_of_what_the_command_line_reports(
     assert float(row["value"]) == pytest.approx(sum(parts) / 4, abs=1e-12)
 
 
+@pytest.fixture(scope="module")
+def evaluated_otherwise(world: World) -> dict[str, tuple[Result, list[dict[str, object]]]]:
+    """In other batches, padded otherwise, and with another number of threads."""
+    return world.evaluate(batch_size=7, threads=2)
+
+
+@pytest.mark.parametrize("benchmark", DEMO, ids=lambda row: row.id)
 def test_another_batch_size_and_number_of_threads_stay_within_the_tolerance(
-    world: World, evaluated: dict[str, tuple[Result, list[dict[str, object]]]]
+    benchmark: Benchmark,
+    evaluated_otherwise: dict[str, tuple[Result, list[dict[str, object]]]],
+    command_line: dict[str, Harness],
 ) -> None:
-    for benchmark_id in ("demo-arc-challenge-25shot", "demo-wikitext"):
-        result, items = evaluated[benchmark_id]
-        harness = world.harness(CATALOGUE[benchmark_id], batch_size=1, threads=2)
-        assert differences(items, result, harness, TOLERANCE) == []
+    result, items = evaluated_otherwise[benchmark.id]
+    assert items
+    assert differences(items, result, command_line[benchmark.id], TOLERANCE) == []
 
 
 def test_swapping_two_gold_labels_in_the_mirror_is_seen(

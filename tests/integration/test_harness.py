@@ -154,6 +154,42 @@ def test_drop_imports_scipy_which_arrives_with_lm_evals_scikit_learn(alter: Alte
     assert load_tasks(find_benchmark("demo-drop-3shot")).leaves
 
 
+@pytest.mark.parametrize(("package", "module"), [("rouge-score", "rouge_score"), ("sacrebleu", "sacrebleu")])
+def test_truthfulqa_imports_the_metrics_of_its_generation_task_also_for_choices(
+    package: str, module: str, alter: Alter
+) -> None:
+    assert any(line.startswith(package) for line in requires("lm_eval") or ())
+    alter.copy("truthfulqa/truthful_qa")
+    load = (
+        "from a360.benchmarks.catalogue import find_benchmark; from a360.evaluators.tasks import load_tasks; "
+    )
+    load += "load_tasks(find_benchmark('demo-truthfulqa-mc2'))"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for missing in (
+        module,
+        "a360_has_no_such_module",
+    ):  # lm-eval keeps what it has imported: a process for each
+        script = f"import sys; sys.modules[{missing!r}] = None; {load}"
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", script], env=environment, capture_output=True, text=True
+        )
+        assert (done.returncode != 0) == (missing == module), done.stderr
+        assert (f"import of {module}" in done.stderr) == (missing == module)
+
+
+def test_the_number_of_documents_can_be_had_back_from_a_mean_and_its_standard_error(
+    checkpoint_dir: Path, alter: Alter, tmp_path: Path
+) -> None:
+    """The sample's standard deviation over the root of n, not the population's."""
+    alter.copy("aps/super_glue")
+    outcome = evaluate("boolq", load(checkpoint_dir), tmp_path)
+    [metric] = outcome.metrics
+    assert metric.value is not None
+    assert metric.stderr
+    variance = metric.value * (1 - metric.value)
+    assert variance / metric.stderr**2 + 1 == pytest.approx(outcome.items.num_rows, abs=1e-6)
+
+
 def test_an_answer_that_leaves_no_room_for_the_prompt_is_refused(
     checkpoint_dir: Path, alter: Alter, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,10 @@ task = load_tasks(CATALOGUE["demo-arc-easy"]).leaves["arc_easy"]
 choices = {"text": ["\\u00e9\\u00e9", "abc"], "label": ["A", "B"]}
 doc = {"question": "q", "choices": choices, "answerKey": "B"}
 found["per character"] = task.process_results(doc, [(-3.0, False), (-3.9, False)])
+
+task = load_tasks(CATALOGUE["demo-wikitext"]).leaves["wikitext"]
+page = {"page": " = Title = \\n a well @-@ known place , \u00e9"}
+found["page"] = {"asked": task.doc_to_target(page), **task.process_results(page, [-30.0])}
 print(json.dumps(found))
 """
 
@@ -107,6 +112,15 @@ def test_examples_are_as_many_as_the_id_says(built: dict[str, Any]) -> None:
     for benchmark, shots in (("arc-challenge-25shot", 25), ("arc-challenge-0shot", 0), ("gsm8k-5shot", 5)):
         for _, context, _ in requests(built, f"demo-{benchmark}"):
             assert context.count("Question:") == shots + 1
+
+
+def test_examples_stand_a_blank_line_apart_and_answers_a_space(built: dict[str, Any]) -> None:
+    for _, context, continuation in requests(built, "demo-arc-challenge-25shot"):
+        *examples, asked = context.split("\n\n")
+        assert len(examples) == 25
+        assert all(re.fullmatch(r"Question: .*\nAnswer: \S[^\n]*", example) for example in examples)
+        assert re.fullmatch(r"Question: .*\nAnswer:", asked)
+        assert re.match(r" \S", continuation)
 
 
 def test_race_is_version_3_whose_earlier_questions_come_with_their_answers(
@@ -177,3 +191,12 @@ def test_acc_norm_divides_by_characters_and_not_by_bytes(built: dict[str, Any]) 
     """-3.9 over 3 characters beats -3 over 2; it would lose against -3 over the 4 bytes of two accents."""
     assert built["per character"]["acc"] == 0.0
     assert built["per character"]["acc_norm"] == 1.0
+
+
+def test_wikitext_counts_the_words_and_bytes_of_the_page_as_it_is_stored(built: dict[str, Any]) -> None:
+    """The model reads the page without the marks of its tokenization."""
+    stored = " = Title = \n a well @-@ known place , \u00e9"
+    assert "@-@" not in built["page"]["asked"]
+    assert "a well-known place, \u00e9" in built["page"]["asked"]
+    assert built["page"]["word_perplexity"] == [-30.0, len(re.split(r"\s+", stored))]
+    assert built["page"]["bits_per_byte"] == [-30.0, len(stored.encode())]

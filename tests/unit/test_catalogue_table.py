@@ -115,6 +115,13 @@ def test_a_demo_twin_differs_in_its_name_and_rows_only(row: Benchmark) -> None:
     assert (twin.stand_in, twin.gated) == (True, False)
 
 
+def test_the_original_tables_wrong_links_are_no_source() -> None:
+    """It links papers about something else beside COPA (2203.08398) and memorization (2202.07646)."""
+    wrong = ("2203.08398", "2202.07646")
+    assert [row.id for row in CATALOGUE.values() if any(number in row.source for number in wrong)] == []
+    assert ROWS["copa"].source == "https://huggingface.co/datasets/aps/super_glue"
+
+
 def test_the_eleven_groups_of_mmlu_hold_the_57_subjects_of_the_frozen_table() -> None:
     frozen = {name: set(subjects) for name, subjects in MMLU_GROUPS.items()}
     assert (len(frozen), sum(map(len, frozen.values()))) == (11, 57)

@@ -166,3 +166,18 @@ def test_a_command_that_does_not_exist_is_seen(line: str) -> None:
 )
 def test_a_command_that_exists_is_fine(line: str) -> None:
     assert fault_of(shlex.split(line)) is None
+
+
+def names_of_tests_in(page: str) -> list[str]:
+    return re.findall(r"`(test_\w+\.py::\w+)`", page)
+
+
+def test_every_test_that_a_page_names_exists() -> None:
+    there = {
+        f"{path.name}::{name}"
+        for path in ROOT.glob("tests/*/test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    named = [name for page in PAGES for name in names_of_tests_in(page.read_text())]
+    assert len(named) >= 60
+    assert sorted({*named} - there) == []

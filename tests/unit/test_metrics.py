@@ -1,5 +1,6 @@
 """Metric records from lm-eval's dictionary: nothing is lost, nothing is 0 or NaN that is not."""
 
+import json
 import math
 
 import numpy as np
@@ -61,6 +62,15 @@ def test_the_macro_mean_is_unweighted_and_is_the_headline() -> None:
 def test_the_groups_own_number_is_kept_as_micro_with_all_documents() -> None:
     [micro] = [record for record in metric_records(GROUP, results()) if record.aggregation == "micro"]
     assert (micro.value, micro.stderr, micro.n, micro.task) == (0.3, None, 10, "group")
+
+
+def test_a_standard_error_of_n_a_is_null_and_numbers_of_numpy_are_written_like_others() -> None:
+    records = metric_records(GROUP, results())
+    assert {type(record.value) for record in records} == {float, type(None)}
+    written = [json.loads(record.model_dump_json()) for record in records]
+    [micro] = [metric for metric in written if metric["aggregation"] == "micro"]
+    assert (micro["value"], micro["stderr"]) == (0.3, None)
+    assert 0.5 in [metric["value"] for metric in written]
 
 
 def test_a_missing_value_is_null_with_a_reason_also_in_its_mean() -> None:

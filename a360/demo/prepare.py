@@ -34,7 +34,7 @@ PREPARED_NAME = "prepared.json"
 SUITE_NAME = "suite.yaml"
 TRAINING_RECORD = "training.json"
 
-FULL_CHECKPOINTS = 12
+FULL_CHECKPOINTS = 10
 SHORT_BELOW = 10
 SHORT_STEPS = 60
 """With fewer checkpoints than ``SHORT_BELOW`` the training run is so short: a try-out, a test."""

@@ -63,7 +63,7 @@ class TrainSettings(Record):
     window_tokens: int = 128
     windows_per_step: int = Field(default=8, ge=1)
     steps: int = Field(default=800, ge=1)
-    checkpoints: int = Field(default=12, ge=2)
+    checkpoints: int = Field(default=10, ge=2)
     first_step: int = Field(default=4, ge=1)
     """Step of the second checkpoint; the first is step 0, the others follow at equal ratios."""
     warmup_steps: int = Field(default=20, ge=1)

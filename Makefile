@@ -135,6 +135,6 @@ help: ## Show this list
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup demo demo-short format lint types test test-unit test-integration test-cluster test-cluster-full cluster-tools \
-  cluster-up cluster-down equality kills mutants bench bench-cluster render golden check-golden lock docs chart \
-  images smoke pins ci tools clean help
+.PHONY: setup demo demo-short format lint types test test-unit test-integration test-cluster test-cluster-full \
+  cluster-tools cluster-up cluster-down equality kills mutants bench bench-cluster render golden check-golden \
+  lock docs chart images smoke pins ci tools clean help

@@ -68,7 +68,7 @@ def bytes_below(directory: Path) -> dict[str, bytes]:
 def test_checkpoints_are_at_equal_ratios_from_step_zero() -> None:
     assert checkpoint_steps(TINY) == STEPS
     steps = checkpoint_steps(TrainSettings())
-    assert len(steps) == 12
+    assert len(steps) == 10
     assert steps[0] == 0
     assert steps[-1] == TrainSettings().steps
     ratios = [math.log(after / before) for before, after in pairwise(steps[4:])]

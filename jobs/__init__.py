@@ -34,7 +34,7 @@ def run_job(job: Callable[[], int]) -> None:
         traceback.print_exc()
         report(f"{type(error).__name__}: {error}")
         code = DataError.exit_code
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # only the interpreter's end is left: the code stands
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the work is over: its code stands
     sys.exit(code)
 
 

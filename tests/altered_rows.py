@@ -11,7 +11,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from a360.datasets.mirror import build_manifest, read_manifest, write_manifest
+
 Rows = list[dict[str, Any]]
+
+
+def change_mirror(mirror_dir: Path, files: str, change: Callable[[int, Rows], Rows]) -> None:
+    """Replaces the rows of every file of a pattern, given its number; the manifest says so."""
+    for number, path in enumerate(sorted(mirror_dir.glob(files))):
+        table = pq.read_table(path)
+        rows = change(number, table.to_pylist())
+        pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+    manifest = read_manifest(mirror_dir)
+    revisions = {name: repository.revision for name, repository in manifest.repositories.items()}
+    write_manifest(mirror_dir, build_manifest(mirror_dir, stand_in=True, revisions=revisions))
 
 
 class Alter:

@@ -59,9 +59,9 @@ class World:
     def checkpoint_dir(self) -> Path:
         return self.directory / "checkpoints" / "step_1"
 
-    def environment(self, mirror_dir: Path, threads: int) -> dict[str, str]:
+    def environment(self, mirror_dir: Path) -> dict[str, str]:
         cache = offline_environment(mirror_dir, read_manifest(mirror_dir), self.directory / "cache")
-        return {**os.environ, **cache, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
+        return {**os.environ, **cache, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
     def evaluate(
         self, batch_size: int, threads: int = 1
@@ -83,6 +83,7 @@ class World:
                     "store": {"uri": store.name},
                     "data": {"mirror": str(self.mirror_dir)},
                     "benchmarks": [row.id for row in (*DEMO, PILE)],
+                    "publish": {"directory": f"report-{batch_size}"},
                     "run": {
                         "device": "cpu", "batch_size": batch_size, "threads": threads,
                         "pairs_per_group": "all", "cache_dir": "cache",
@@ -105,12 +106,10 @@ class World:
             found[result.benchmark] = (result, pq.read_table(store / result.items[0].key).to_pylist())
         return found
 
-    def harness(
-        self, benchmark: Benchmark, batch_size: int, mirror_dir: Path | None = None, threads: int = 1
-    ) -> "Harness":
+    def harness(self, benchmark: Benchmark, batch_size: int, mirror_dir: Path | None = None) -> "Harness":
         """What lm-eval's command line says."""
         mirror_dir = mirror_dir or self.mirror_dir
-        output = self.directory / f"lm-eval-{benchmark.id}-{batch_size}-{threads}-{mirror_dir.name}"
+        output = self.directory / f"lm-eval-{benchmark.id}-{batch_size}-{mirror_dir.name}"
         command = [
             sys.executable, "-c", _WITHOUT_A360, "run", "--model", "hf",
             "--model_args", f"pretrained={self.checkpoint_dir},dtype=float32",
@@ -120,7 +119,7 @@ class World:
         if benchmark.shots is not None:
             command += ["--num_fewshot", str(benchmark.shots)]
         done = subprocess.run(
-            command, cwd=mirror_dir, env=self.environment(mirror_dir, threads), capture_output=True, text=True
+            command, cwd=mirror_dir, env=self.environment(mirror_dir), capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr[-3000:]
         results = json.loads(next(output.rglob("results_*.json")).read_text())
@@ -293,7 +292,7 @@ def test_the_language_average_is_the_mean_of_what_the_command_line_reports(
         reported("demo-truthfulqa-mc2", "truthfulqa_mc2", "acc,none"),
     ]
     assert len(evaluated) == len(DEMO) + 1
-    with (world.directory / "report" / "table.csv").open() as file:
+    with (world.directory / "report-4" / "table.csv").open() as file:
         [row] = [row for row in csv.DictReader(file) if row["benchmark"] == "demo-average-language"]
     assert float(row["value"]) == pytest.approx(sum(parts) / 4, abs=1e-12)
 

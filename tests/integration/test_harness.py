@@ -13,12 +13,18 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from a360.benchmarks import find_benchmark, locked_task_hash
+from a360.benchmarks import Benchmark, find_benchmark, locked_task_hash
 from a360.errors import ConfigError, DataError
-from a360.evaluators.harness import Outcome, _verify_shots, evaluate_benchmark, load_model
+from a360.evaluators.harness import (
+    Outcome,
+    _set_seeds_and_shots,
+    _verify_shots,
+    evaluate_benchmark,
+    load_model,
+)
 from a360.evaluators.journaled_lm import MeasuringHFLM
 from a360.evaluators.tasks import load_tasks
-from a360.records import Result
+from a360.records import Protocol, Result
 from a360.results.journal import Journal
 from a360.results.places import commits_prefix
 from a360.storage import open_store
@@ -49,10 +55,18 @@ def load(checkpoint_dir: Path) -> MeasuringHFLM:
 
 
 def evaluate(name: str, model: MeasuringHFLM, directory: Path, limit: int | None = None) -> Outcome:
-    benchmark = find_benchmark(f"demo-{name}")
-    protocol = make_protocol(
-        benchmark.id, task_hash=locked_task_hash(benchmark), shots=benchmark.shots, seeds=SEEDS, limit=limit
-    )
+    return evaluate_row(find_benchmark(f"demo-{name}"), model, directory, limit)
+
+
+def protocol_of(benchmark: Benchmark, limit: int | None = None) -> Protocol:
+    task_hash = locked_task_hash(benchmark)
+    return make_protocol(benchmark.id, task_hash=task_hash, shots=benchmark.shots, seeds=SEEDS, limit=limit)
+
+
+def evaluate_row(
+    benchmark: Benchmark, model: MeasuringHFLM, directory: Path, limit: int | None = None
+) -> Outcome:
+    protocol = protocol_of(benchmark, limit)
     journal = Journal(open_store(str(directory / "store")), "0" * 16, "one", flush_requests=1000)
     return evaluate_benchmark(benchmark, protocol, model, journal, lambda done, total: None)
 
@@ -156,7 +170,7 @@ def test_drop_imports_scipy_which_arrives_with_lm_evals_scikit_learn(alter: Alte
 
 @pytest.mark.parametrize(("package", "module"), [("rouge-score", "rouge_score"), ("sacrebleu", "sacrebleu")])
 def test_truthfulqa_imports_the_metrics_of_its_generation_task_also_for_choices(
-    package: str, module: str, alter: Alter
+    package: str, module: str, alter: Alter, tmp_path: Path
 ) -> None:
     assert any(line.startswith(package) for line in requires("lm_eval") or ())
     alter.copy("truthfulqa/truthful_qa")
@@ -164,7 +178,7 @@ def test_truthfulqa_imports_the_metrics_of_its_generation_task_also_for_choices(
         "from a360.benchmarks.catalogue import find_benchmark; from a360.evaluators.tasks import load_tasks; "
     )
     load += "load_tasks(find_benchmark('demo-truthfulqa-mc2'))"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_DATASETS_CACHE": str(tmp_path / "cache")}
     for missing in (
         module,
         "a360_has_no_such_module",
@@ -224,7 +238,9 @@ def test_a_perplexity_of_a_diverged_checkpoint_is_null_and_its_finite_metrics_st
     assert headline.value > 100
 
 
-def test_shots_that_lm_eval_would_ignore_are_refused(alter: Alter) -> None:
+def test_shots_that_lm_eval_would_ignore_are_refused(
+    checkpoint_dir: Path, alter: Alter, tmp_path: Path
+) -> None:
     """A task that pins num_fewshot 0 is evaluated without examples, whatever one asks for."""
     alter.copy("truthfulqa/truthful_qa")
     asked = replace(find_benchmark("demo-truthfulqa-mc2"), shots=5)
@@ -233,6 +249,10 @@ def test_shots_that_lm_eval_would_ignore_are_refused(alter: Alter) -> None:
         _verify_shots(asked, tasks)
     _verify_shots(replace(asked, shots=0), tasks)
     _verify_shots(replace(asked, shots=None), tasks)
+    _set_seeds_and_shots(tasks, protocol_of(asked))
+    assert [task.config.num_fewshot for task in tasks.leaves.values()] == [0]
+    with pytest.raises(ConfigError, match="asks for 5 shots"):
+        evaluate_row(asked, load(checkpoint_dir), tmp_path)
 
 
 def test_arc_25shot_and_hellaswag_10shot_prompts_longer_than_the_context_are_counted_and_shown(

@@ -117,7 +117,7 @@ def test_sigterm_to_an_evaluate_pod_keeps_its_answers_and_leaves_a_message(
     root = suite.parent
     document["model"]["root"], document["data"]["mirror"] = str(root / "checkpoints"), str(root / "mirror")
     document["benchmarks"] = ["demo-gsm8k-5shot"]
-    document["run"]["batch_size"] = 1  # 48 answers one after another: the signal comes amid them
+    document["run"]["batch_size"] = 1  # 24 answers one after another: the signal comes amid them
     own = tmp_path / "suite.yaml"
     own.write_text(yaml.safe_dump(document))
     id_path, log, progress = tmp_path / "plan-id", tmp_path / "log", tmp_path / "progress"
@@ -145,13 +145,18 @@ def test_sigterm_to_an_evaluate_pod_keeps_its_answers_and_leaves_a_message(
 
 def test_sigterm_after_the_work_changes_no_exit_code(tmp_path: Path) -> None:
     """The interpreter takes its time to end and would put the default handler back: killed, though done."""
-    script = "import atexit, os, signal, jobs\natexit.register(os.kill, os.getpid(), signal.SIGTERM)\n"
-    for code in (0, 75):
+    script = "import atexit, os, signal, jobs\nkill, me, term = os.kill, os.getpid(), signal.SIGTERM\n"
+    early = "atexit.register(kill, me, term)\n"
+    late = (
+        "class Last:\n    def __del__(self, kill=kill, me=me, term=term):\n        kill(me, term)\n"
+        "import sys\nsys.kept = Last()\n"
+    )
+    for code, when in ((0, early), (75, early), (0, late)):
         ended = subprocess.run(
-            [sys.executable, "-P", "-c", f"{script}jobs.run_job(lambda: {code})"],
+            [sys.executable, "-P", "-c", f"{script}{when}jobs.run_job(lambda: {code})"],
             env={**os.environ, "PYTHONPATH": str(ROOT), "A360_TERMINATION_LOG": str(tmp_path / "log")},
         )
-        assert ended.returncode == code
+        assert ended.returncode == code, when
     assert not (tmp_path / "log").exists()
 
 

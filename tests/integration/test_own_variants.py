@@ -16,6 +16,7 @@ from a360.demo.rows import write_mirror
 from a360.demo.text import read_documents, split_documents
 from a360.records import Metric, Result
 from a360.results.places import commits_prefix
+from tests.altered_rows import change_mirror
 from tests.parrot_model import write_parrot
 from tests.tiny_model import write_checkpoint
 from tests.unit.test_catalogue_table import MMLU_GROUPS
@@ -32,6 +33,7 @@ BENCHMARKS = (
     "demo-arc-challenge-25shot",
     "demo-hellaswag-10shot",
     "demo-truthfulqa-mc2",
+    "demo-wmdp",
 )
 TOLERANCE = 1e-3
 """Of a log-likelihood in nats: the script scores one text at a time, a360 four together."""
@@ -46,8 +48,16 @@ def run(*words: str | Path, environment: dict[str, str]) -> str:
 
 
 def sweep(directory: Path, benchmarks: tuple[str, ...]) -> Path:
-    """a360's results on the checkpoints of a directory and the demo's mirror."""
-    write_mirror(directory / "mirror", split_documents(read_documents())[1])
+    """a360's results on the checkpoints of a directory and the demo's mirror, with parts of unequal sizes.
+
+    As the demo writes them, all parts of a benchmark are of one size: every mean would be the same.
+    """
+    mirror_dir = directory / "mirror"
+    write_mirror(mirror_dir, split_documents(read_documents())[1])
+    change_mirror(mirror_dir, "cais/mmlu/*/test*.parquet", lambda number, rows: rows[number % 2 :])
+    change_mirror(mirror_dir, "cais/wmdp/*/test*.parquet", lambda number, rows: rows[3 * number :])
+    crows = "jannalu/crows_pairs_multilingual/english/test*.parquet"
+    change_mirror(mirror_dir, crows, lambda _, rows: [row for row in rows if row["id"] % 4])
     suite = {
         "name": "variants",
         "model": {
@@ -127,6 +137,8 @@ def test_crows_pairs_are_the_unweighted_mean_of_ten_categories(
     metric = headline(result_of(directory, "demo-crows-pairs")[0])
     assert len(plain["crows"]) == 10
     assert metric.value == pytest.approx(sum(plain["crows"].values()) / 10)
+    _, items = result_of(directory, "demo-crows-pairs")
+    assert metric.value != pytest.approx(mean([dict(item["metrics"])["pct_stereotype"] for item in items]))
     assert (metric.aggregation, metric.direction, metric.target) == ("macro", "target", 0.5)
 
 
@@ -184,14 +196,25 @@ def test_mmlu_has_its_macro_mean_as_headline_and_the_micro_mean_and_eleven_group
     assert (headline(result).aggregation, headline(result).metric) == ("macro", "acc")
     assert headline(result).value == pytest.approx(sum(accuracy.values()) / 57)
     [micro] = [m for m in result.metrics if (m.task, m.aggregation) == ("mmlu", "micro")]
-    assert micro.n == 114
+    assert micro.n == 57 + 29
+    assert micro.value != pytest.approx(headline(result).value)
     assert micro.value == pytest.approx(mean([hit for each in hits.values() for hit in each]))
     groups = {m.subset: m for m in result.metrics if m.subset}
     assert groups.keys() == MMLU_GROUPS.keys()
     for name, subjects in MMLU_GROUPS.items():
-        assert groups[name].n == 2 * len(subjects)
+        assert groups[name].n == sum(len(hits[subject]) for subject in subjects)
         assert groups[name].value == pytest.approx(mean([accuracy[subject] for subject in subjects])), name
     assert len({round(metric.value or 0, 6) for metric in groups.values()}) > 3, "the groups differ"
+
+
+def test_wmdp_is_the_mean_over_documents_and_not_over_its_three_parts(directory: Path) -> None:
+    result, items = result_of(directory, "demo-wmdp")
+    parts: dict[str, list[float]] = {}
+    for item in items:
+        parts.setdefault(item["task"], []).append(dict(item["metrics"])["acc"])
+    assert len({len(part) for part in parts.values()}) == 3
+    assert headline(result).value == pytest.approx(mean([hit for part in parts.values() for hit in part]))
+    assert headline(result).value != pytest.approx(mean([mean(part) for part in parts.values()]))
 
 
 def test_the_language_average_is_the_mean_of_its_four_parts(directory: Path, plain: dict[str, Any]) -> None:

@@ -33,6 +33,14 @@ for row in CATALOGUE.values():
         continue
     tasks = load_tasks(row)
     _set_seeds_and_shots(tasks, SimpleNamespace(seeds=SEEDS, shots=row.shots))
+    if row.id == "demo-arc-challenge-25shot":
+        [task] = tasks.leaves.values()
+        shown = lambda doc: str(task.fewshot_context(doc, 25))
+        *_, last = documents = list(task.eval_docs)
+        in_order = [shown(doc) for doc in documents]
+        task.set_fewshot_seed(SEEDS["fewshot"])
+        found["order"] = {"last": in_order[-1], "last first": shown(last), "last second": shown(last)}
+        _set_seeds_and_shots(tasks, SimpleNamespace(seeds=SEEDS, shots=row.shots))
     leaves = {}
     for name, task in tasks.leaves.items():
         task.build_all_requests(limit=None, rank=0, world_size=1)
@@ -46,7 +54,7 @@ for row in CATALOGUE.values():
 task = load_tasks(CATALOGUE["demo-arc-easy"]).leaves["arc_easy"]
 choices = {"text": ["\\u00e9\\u00e9", "abc"], "label": ["A", "B"]}
 doc = {"question": "q", "choices": choices, "answerKey": "B"}
-found["per character"] = task.process_results(doc, [(-3.0, False), (-3.9, False)])
+found["per character"] = task.process_results(doc, [(-3.0, False), (-4.4, False)])
 
 task = load_tasks(CATALOGUE["demo-wikitext"]).leaves["wikitext"]
 page = {"page": " = Title = \\n a well @-@ known place , \u00e9"}
@@ -93,7 +101,7 @@ def rows(mirror_dir: Path, pattern: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_mmlu_is_57_tasks_and_no_glob_of_the_2072_that_begin_like_it(built: dict[str, Any]) -> None:
+def test_mmlu_is_57_tasks_and_no_glob_of_all_that_begin_like_it(built: dict[str, Any]) -> None:
     assert len(built["demo-mmlu-5shot"]) == 57
     assert not any("pro" in name.split("_")[1:2] for name in built["demo-mmlu-5shot"])
 
@@ -112,6 +120,15 @@ def test_examples_are_as_many_as_the_id_says(built: dict[str, Any]) -> None:
     for benchmark, shots in (("arc-challenge-25shot", 25), ("arc-challenge-0shot", 0), ("gsm8k-5shot", 5)):
         for _, context, _ in requests(built, f"demo-{benchmark}"):
             assert context.count("Question:") == shots + 1
+
+
+def test_the_sampler_goes_on_so_that_the_same_document_gets_other_examples_in_another_order(
+    built: dict[str, Any],
+) -> None:
+    """Seeded with 1234 and never again: what a document is asked depends on how many came before it."""
+    order = built["order"]
+    assert len(set(order.values())) == 3
+    assert order["last"] == requests(built, "demo-arc-challenge-25shot")[-1][1]
 
 
 def test_examples_stand_a_blank_line_apart_and_answers_a_space(built: dict[str, Any]) -> None:
@@ -187,8 +204,13 @@ def test_drop_stops_at_a_full_stop_as_the_original_does(built: dict[str, Any]) -
     assert {tuple(arguments["until"]) for *_, arguments in requests(built, "demo-drop-3shot")} == {(".",)}
 
 
-def test_acc_norm_divides_by_characters_and_not_by_bytes(built: dict[str, Any]) -> None:
-    """-3.9 over 3 characters beats -3 over 2; it would lose against -3 over the 4 bytes of two accents."""
+def test_acc_norm_divides_by_characters_and_not_by_bytes_nor_with_the_delimiter(
+    built: dict[str, Any],
+) -> None:
+    """-4.4 over 3 characters beats -3 over 2.
+
+    It would lose against -3 over the 4 bytes of two accents, and over 4 against 3 with the space before them.
+    """
     assert built["per character"]["acc"] == 0.0
     assert built["per character"]["acc_norm"] == 1.0
 

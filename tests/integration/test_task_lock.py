@@ -27,7 +27,12 @@ from a360.evaluators.tasks import canonical_config, load_tasks
 rows = [row for row in CATALOGUE.values() if row.stand_in and row.evaluator == "harness"]
 tasks = {row.task: load_tasks(row) for row in rows}
 configs = {name: [canonical_config(leaf) for leaf in task.leaves.values()] for name, task in tasks.items()}
-print(json.dumps({"hashes": {name: loaded.hash for name, loaded in tasks.items()}, "configs": configs}))
+groups = {
+    name: [[metric.metric, metric.weight_by_size] for metric in group.aggregate_metric_list or ()]
+    for task in tasks.values() for name, group in task.groups.items()
+}
+hashes = {name: loaded.hash for name, loaded in tasks.items()}
+print(json.dumps({"hashes": hashes, "configs": configs, "groups": groups}))
 """
 
 
@@ -59,6 +64,23 @@ def test_no_row_asks_for_shots_where_its_task_pins_0_and_lm_eval_would_ignore_th
     rows = [row for row in CATALOGUE.values() if row.task in pinned]
     assert len(rows) == 6
     assert {row.id: row.shots for row in rows if row.shots} == {}
+
+
+def test_groups_weigh_by_size_which_no_lock_says(built: dict[str, dict[str, object]]) -> None:
+    """MMLU's micro mean and WMDP's headline; the hash is that of leaves."""
+    groups = cast("dict[str, list[list[object]]]", built["groups"])
+    weighed = {name: metrics for name, metrics in groups.items() if metrics}
+    assert {"mmlu", "wmdp"} <= weighed.keys()
+    assert {weighs for metrics in weighed.values() for _, weighs in metrics} == {True}
+
+
+def test_tasks_open_the_data_of_their_row_and_no_script(built: dict[str, dict[str, object]]) -> None:
+    """MMLU's once came from a copy without its training split; scripts are what trust_remote_code is for."""
+    configs = cast("dict[str, list[dict[str, object]]]", built["configs"])
+    for row in CATALOGUE.values():
+        for leaf in configs.get(row.task, ()) if not row.stand_in else ():
+            assert str(leaf["dataset_path"]) in {"/".join(data.split("/")[:2]) for data in row.data}, row.id
+            assert "trust_remote_code" not in str(leaf["dataset_kwargs"]), row.id
 
 
 def strings_in(value: object) -> list[str]:

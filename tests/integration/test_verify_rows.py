@@ -111,6 +111,13 @@ def test_too_few_rows_to_draw_examples_from_are_refused() -> None:
         load(shots=3, train=[WHOLE, WHOLE], test=[WHOLE])
 
 
+def test_one_row_more_than_shots_is_needed_where_lm_eval_leaves_the_evaluated_one_out(alter: Alter) -> None:
+    """It takes the split of examples for the evaluated one where a task names neither."""
+    alter("allenai/winogrande/winogrande_xl/train*", lambda rows: rows.__delitem__(slice(5, None)))
+    with pytest.raises(DataError, match=r"split train: found 5, expected 6 or more"):
+        load_tasks(find_benchmark("demo-winogrande-5shot"))
+
+
 def test_whole_rows_are_fine() -> None:
     assert load(train=[WHOLE], test=[WHOLE]).multiple_input == 0
 

@@ -61,8 +61,11 @@ def test_an_oversized_raw_result_is_left_out_of_the_marker(store: Store) -> None
 @pytest.mark.parametrize(
     "checkpoint", ["step_1", "a@b", "phase1/step10", "CrystalCoder_phase1_checkpoint_000100"]
 )
-def test_names_of_commits_and_failures_can_be_read_back(checkpoint: str) -> None:
-    name = CommitName("demo-boolq", checkpoint, "0" * 16)
+@pytest.mark.parametrize(
+    "benchmark", ["demo-boolq", "arc-challenge-25shot", "arc-challenge-0shot", "arc-easy"]
+)
+def test_names_of_commits_and_failures_can_be_read_back(checkpoint: str, benchmark: str) -> None:
+    name = CommitName(benchmark, checkpoint, "0" * 16)
     assert parse_commit("m", commit_place("m", name)) == name
     assert parse_failure("m", failure_place("m", name, "attempt-1")) == (name, "attempt-1")
     assert parse_commit("m", "v1/commits/m/demo-boolq/notes.txt") is None

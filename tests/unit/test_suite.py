@@ -76,6 +76,7 @@ def test_a_plain_id_is_a_benchmark_without_limit() -> None:
         ),
         ("[boolq, wikitext]", "[bolq]", "benchmarks.0.id", "did you mean boolq"),
         ("[boolq, wikitext]", "[{id: boolq, limit: 0}]", "benchmarks.0.limit", "greater than or equal to 1"),
+        ("[boolq, wikitext]", "[{id: truthfulqa-mc2, shots: 5}]", "benchmarks.0.shots", "unknown key"),
         ("store: {uri", "run: {device: gpu}\nstore: {uri", "run.device", "'cuda'"),
     ],
 )

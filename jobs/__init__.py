@@ -1,7 +1,6 @@
 """Entry points of pods: ``python -P -m jobs.<name>``. Parse, call one function, end with its exit code.
 
-Exit codes are those of ``a360.errors``. An exception that nobody foresaw ends with 3, not with Python's 1:
-it is a fault that the same input gives again, and a 1 is no code that a scheduler is told about.
+Exit codes are those of ``a360.errors``. An exception that nobody foresaw ends with 3, as it would again.
 """
 
 import contextlib

@@ -83,7 +83,7 @@ mutants: setup ## Break the code line by line: each change must fail the test th
 bench: setup ## Measure: planning at the size of Amber
 	$(PY) bench/plan_scale.py
 
-bench-cluster: setup ## Measure: a sweep of 8,280 pods on a real cluster, then one with faults (an hour)
+bench-cluster: setup ## Measure: a sweep of 8,280 pods on a real cluster, then one with faults
 	$(PY) bench/cluster_scale.py
 	$(PY) bench/cluster_scale.py --faults
 

@@ -31,6 +31,7 @@ def start_control_plane(layout: Layout, programs: dict[str, Path]) -> None:
             f"--service-account-private-key-file={layout.pki}/sa.key",
             f"--root-ca-file={layout.pki}/ca.crt",
             "--use-service-account-credentials=true",
+            f"--flex-volume-plugin-dir={layout.var}/volumeplugins",
         ],
     )
     start(

@@ -50,7 +50,7 @@ test-unit: setup ## Unit tests only: no server, no model, seconds
 test-integration: setup ## Integration tests only: S3 servers, lm-eval, W&B offline, a browser
 	$(PY) -m pytest $(PARALLEL) tests/integration $(SLOW:%=--ignore=%)
 
-cluster-tools: setup ## Build Kubernetes, Argo and what else a cluster is made of (half an hour, once)
+cluster-tools: setup ## Build Kubernetes, Argo and what else a cluster is made of (20 minutes, once)
 	$(PY) -m tests.cluster build
 
 cluster-up: setup ## Start a real Kubernetes with Argo Workflows and S3 on this machine (needs root)
@@ -67,7 +67,7 @@ equality: setup ## Compare every document and metric with the pinned lm_eval com
 kills: setup ## Kill a sweep KILLS times (30) and a mirror 20 times; what is left must be as undisturbed
 	KILLS=$(KILLS) $(PY) -m pytest -s tests/integration/test_kills.py tests/integration/test_data_kills.py
 
-test-cluster: setup ## Tests on a real cluster: pods, workflows, a killed run leaves nothing behind
+test-cluster: setup tools ## Tests on a real cluster: pods, workflows, a killed run leaves nothing behind
 	@if command -v go >/dev/null; then $(MAKE) cluster-tools; fi
 	$(PY) -m pytest -v tests/cluster --ignore=tests/cluster/full
 

@@ -1,7 +1,7 @@
 """Equality: a360's numbers are lm-eval's own, for every document of every demo benchmark.
 
 The other side is the pinned ``lm_eval`` command line in a fresh process that cannot import a360, on the
-same mirror, checkpoint, dtype and threads.
+same mirror, checkpoint, device, dtype and threads.
 """
 
 import csv
@@ -37,6 +37,8 @@ DEMO = tuple(row for row in CATALOGUE.values() if row.stand_in and row.evaluator
 """What the perplexity evaluator scores is held to plain scripts too: test_perplexity.py and test_pile.py."""
 PILE = CATALOGUE["demo-pile-10k"]
 """Of its rows lm-eval has the sample of 10,000 documents as a task; the whole Pile's loads no more."""
+DEVICE = os.environ.get("A360_TEST_DEVICE", "cpu")
+"""Of both sides: cpu or cuda, the names that a suite and lm-eval share."""
 TOLERANCE = 5e-4
 """Of a log-likelihood in nats, between different batch sizes and numbers of threads; see `allowed`."""
 
@@ -85,7 +87,7 @@ class World:
                     "benchmarks": [row.id for row in (*DEMO, PILE)],
                     "publish": {"directory": f"report-{batch_size}"},
                     "run": {
-                        "device": "cpu", "batch_size": batch_size, "threads": threads,
+                        "device": DEVICE, "batch_size": batch_size, "threads": threads,
                         "pairs_per_group": "all", "cache_dir": "cache",
                     },
                 }
@@ -113,7 +115,7 @@ class World:
         command = [
             sys.executable, "-c", _WITHOUT_A360, "run", "--model", "hf",
             "--model_args", f"pretrained={self.checkpoint_dir},dtype=float32",
-            "--tasks", benchmark.task, "--batch_size", str(batch_size), "--device", "cpu",
+            "--tasks", benchmark.task, "--batch_size", str(batch_size), "--device", DEVICE,
             "--include_path", str(TASKS), "--output_path", str(output), "--log_samples",
         ]  # fmt: skip
         if benchmark.shots is not None:

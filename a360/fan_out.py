@@ -1,11 +1,12 @@
 """A plan as what a workflow fans out over: one child workflow per checkpoint, one pod per group. Pure.
 
-The items stay small and hold ids only; a pod reads the plan itself from the store.
+The items stay small, since the workflow's object repeats each of them six times: a group of pairs is numbers
+of benchmarks, whose names are said once. A pod reads the plan itself from the store.
 """
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from itertools import groupby
 
 from a360.benchmarks import Benchmark
@@ -14,8 +15,8 @@ from a360.records import Plan
 SWEEP_CHARS = 40
 SLUG_CHARS = 12
 HASH_CHARS = 8
-GENERATED = "generated"
-"""Fourth part of a group's text when its answers are committed: it needs its grading stage only."""
+GENERATED = "*"
+"""Behind a group whose answers are committed: it needs its grading stage only."""
 
 
 def child_name(sweep: str, checkpoint: str) -> str:
@@ -29,32 +30,36 @@ def child_name(sweep: str, checkpoint: str) -> str:
     return "-".join(part for part in parts if part)
 
 
-def fan_out(plan: Plan, benchmarks: Iterable[Benchmark], sweep: str) -> list[dict[str, str]]:
+def benchmarks_text(benchmarks: Sequence[Benchmark]) -> str:
+    """What the numbers in ``groups`` mean: ``<benchmark>:<grade kind>,…``."""
+    return ",".join(f"{benchmark.id}:{benchmark.grade}" for benchmark in benchmarks)
+
+
+def fan_out(plan: Plan, benchmarks: Sequence[Benchmark], sweep: str) -> list[dict[str, str]]:
     """One item per checkpoint that has something to run, in the plan's order.
 
-    ``groups`` reads ``<number>:<benchmark>+<benchmark>:<grade kind>,…``, with ``:generated`` behind it where
-    only the grading stage is left.
+    ``groups`` reads ``<number of the first group>:<group>,…``; a group is ``<benchmark>+<benchmark>``, each
+    the position in ``benchmarks``, with GENERATED behind it where only the grading stage is left.
     """
-    kinds = {benchmark.id: benchmark.grade for benchmark in benchmarks}
+    positions = {benchmark.id: str(position) for position, benchmark in enumerate(benchmarks)}
     generated = {f"{cell.checkpoint}/{cell.benchmark}" for cell in plan.cells if cell.stages == ("grade",)}
     numbered = list(enumerate(plan.groups))
     items = []
     for checkpoint, groups in groupby(numbered, key=lambda each: each[1][0].rpartition("/")[0]):
-        texts = [_group_text(number, pairs, kinds, generated) for number, pairs in groups]
+        mine = list(groups)
+        texts = [
+            "+".join(positions[pair.rpartition("/")[2]] for pair in pairs)
+            + (GENERATED if set(pairs) <= generated else "")
+            for _, pairs in mine
+        ]
         items.append(
             {
                 "child": child_name(sweep, checkpoint),
                 "checkpoint": checkpoint,
-                "groups": ",".join(texts),
+                "groups": f"{mine[0][0]}:{','.join(texts)}",
             }
         )
     return items
-
-
-def _group_text(number: int, pairs: tuple[str, ...], kinds: Mapping[str, str], generated: set[str]) -> str:
-    benchmarks = [pair.rpartition("/")[2] for pair in pairs]
-    parts = [str(number), "+".join(benchmarks), kinds[benchmarks[0]]]
-    return ":".join([*parts, GENERATED] if set(pairs) <= generated else parts)
 
 
 def _label(sweep: str) -> str:

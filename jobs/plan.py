@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from a360.fan_out import fan_out
+from a360.fan_out import benchmarks_text, fan_out
 from a360.suite import load_suite
 from a360.sweep import plan_sweep, store_plan
 from jobs import run_job
@@ -23,6 +23,9 @@ def main() -> int:
     parser.add_argument("--sweep", help="name of the workflow, by default the suite's")
     parser.add_argument("--plan-id-file", type=Path, help="where the plan's id is written")
     parser.add_argument("--checkpoints-file", type=Path, help="where the items of the fan-out are written")
+    parser.add_argument(
+        "--benchmarks-file", type=Path, help="where the names behind their numbers are written"
+    )
     arguments = parser.parse_args()
     suite = load_suite(arguments.suite)
     plan = plan_sweep(suite, retry_failed=arguments.retry_failed == "true", on_progress=throttled())
@@ -31,8 +34,10 @@ def main() -> int:
         {"group": number, "checkpoint": pairs[0].rpartition("/")[0], "pairs": list(pairs)}
         for number, pairs in enumerate(plan.groups)
     ]
+    benchmarks = [chosen.benchmark for chosen in suite.chosen()]
+    if arguments.benchmarks_file:
+        arguments.benchmarks_file.write_text(benchmarks_text(benchmarks))
     if arguments.checkpoints_file:
-        benchmarks = [chosen.benchmark for chosen in suite.chosen()]
         items = fan_out(plan, benchmarks, arguments.sweep or suite.name)
         arguments.checkpoints_file.write_text(json.dumps(items))
     if arguments.plan_id_file:

@@ -153,14 +153,30 @@ def node(name: str, template: str = "", phase: str = "Succeeded", **more: Any) -
     return name, document
 
 
+BENCHMARKS = ",".join(
+    f"{name}:{kind}"
+    for name, kind in {
+        "boolq": "none",
+        "arc-easy": "none",
+        "piqa": "none",
+        "demo-next-word": "classifier",
+        "mmlu-5shot": "none",
+        "demo-boolq": "none",
+        "demo-truthfulqa-mc2": "none",
+    }.items()
+)
+"""What the plan step says of benchmarks."""
+
+
 def plan_node(items: Iterable[Mapping[str, str]]) -> tuple[str, Document]:
     """The plan step after its end."""
-    outputs = [{"name": "plan", "value": "abc"}, {"name": "checkpoints", "value": json.dumps(list(items))}]
+    values = {"plan": "abc", "benchmarks": BENCHMARKS, "checkpoints": json.dumps(list(items))}
+    outputs = [{"name": name, "value": value} for name, value in values.items()]
     return node("s[0].plan", "plan", outputs={"parameters": outputs})
 
 
 def item(child: str, checkpoint: str, groups: str) -> dict[str, str]:
-    """What the plan step hands over for one checkpoint."""
+    """What the plan step hands over for one checkpoint; ``groups`` are positions in BENCHMARKS."""
     return {"child": child, "checkpoint": checkpoint, "groups": groups}
 
 
@@ -174,7 +190,8 @@ def child(
     sweep: str, name: str, checkpoint: str, groups: str, phase: str = "Running", **more: Any
 ) -> Document:
     """The workflow of one checkpoint."""
-    parameters = [{"name": "checkpoint", "value": checkpoint}, {"name": "groups", "value": groups}]
+    values = {"checkpoint": checkpoint, "groups": groups, "benchmarks": BENCHMARKS}
+    parameters = [{"name": key, "value": value} for key, value in values.items()]
     labels = {"a360/suite": "small", "a360/sweep": sweep, "a360/checkpoint-hash": "0a1b2c3d"}
     return workflow(name, CHECKPOINT_TEMPLATE, parameters, labels, phase, **more)
 

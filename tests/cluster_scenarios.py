@@ -142,11 +142,9 @@ def stopping_reaches_the_children(cluster: Cluster) -> None:
     connection = cluster.connection()
     with cluster.cleaned():
         connection.create(WORKFLOWS, objects.sweep("s-stop", cluster.suite))
-        connection.create(WORKFLOWS, objects.child("s-stop", "s-stop-a", "ckpt_1", "0:boolq:none"))
-        connection.create(
-            WORKFLOWS, objects.child("s-stop", "s-stop-b", "ckpt_2", "1:boolq:none", "Succeeded")
-        )
-        connection.create(WORKFLOWS, objects.child("s-other", "s-other-a", "ckpt_1", "0:boolq:none"))
+        connection.create(WORKFLOWS, objects.child("s-stop", "s-stop-a", "ckpt_1", "0:0"))
+        connection.create(WORKFLOWS, objects.child("s-stop", "s-stop-b", "ckpt_2", "1:0", "Succeeded"))
+        connection.create(WORKFLOWS, objects.child("s-other", "s-other-a", "ckpt_1", "0:0"))
         ended = cluster.a360("stop", "s-stop", "--json")
         assert ended.code == 0, ended.err
         assert ended.document == {"sweep": "s-stop", "stopped": ["s-stop", "s-stop-a"]}
@@ -161,7 +159,7 @@ def terminating_is_stronger_than_stopping(cluster: Cluster) -> None:
     connection = cluster.connection()
     with cluster.cleaned():
         connection.create(WORKFLOWS, objects.sweep("s-end", cluster.suite, shutdown="Stop"))
-        connection.create(WORKFLOWS, objects.child("s-end", "s-end-a", "ckpt_1", "0:boolq:none"))
+        connection.create(WORKFLOWS, objects.child("s-end", "s-end-a", "ckpt_1", "0:0"))
         assert cluster.a360("stop", "s-end", "--terminate").code == 0
         assert shutdown_of(connection, "s-end") == shutdown_of(connection, "s-end-a") == "Terminate"
 

@@ -1,9 +1,10 @@
 """``a360-checkpoint-…``: one checkpoint's groups of pairs, a GPU pod each, graded where benchmarks say so.
 
-``groups`` is the plan's text ``number:benchmarks:grade[:generated],…``. Groups without a grading stage are
-one pod each; a graded group is a chain of its own, so grading starts when its generations are there, at once
-where they were committed before, and a failed group holds up no other. A failed group fails the child: no
-``continueOn``.
+``groups`` is the plan's text ``46:0,1+5,7*``: the first group's number, then groups of positions in
+``benchmarks`` (``boolq:none,next-word:classifier,…``), ``*`` where answers are committed. Groups without a
+grading stage are one pod each; a graded group is a chain of its own, so grading starts when its generations
+are there, at once where they were committed before, and a failed group holds up no other. A failed group
+fails the child: no ``continueOn``.
 
 The name carries the chart's version and a hash of the spec, because a sweep in flight creates its later
 children from the template that it started with.
@@ -23,9 +24,17 @@ from workflows.settings import Settings
 from workflows.spec import plain_document, spec_fields
 
 GROUP = ("group", "benchmarks", "grade")
-_SPLIT = 'map(split(workflow.parameters.groups, ","), split(#, ":"))'
 GRADED = (*GROUP, "generated")
-_ITEM = '{"group": #[0], "benchmarks": #[1], "grade": #[2], "generated": len(#) > 3 ? "yes" : "no"}'
+_TEXTS = 'split(split(workflow.parameters.groups, ":")[1], ",")'
+_FIRST = 'int(split(workflow.parameters.groups, ":")[0])'
+_POSITIONS = 'split(trimSuffix(#, "*"), "+")'
+_BENCHMARKS = 'map(split(workflow.parameters.benchmarks, ","), split(#, ":"))'
+_ITEM = (
+    f'{{"group": string({_FIRST} + #index), '
+    f'"benchmarks": join(map({_POSITIONS}, {_BENCHMARKS}[int(#)][0]), "+"), '
+    f'"grade": {_BENCHMARKS}[int({_POSITIONS}[0])][1], '
+    '"generated": hasSuffix(#, "*") ? "yes" : "no"}'
+)
 
 
 def checkpoint_template(settings: Settings) -> WorkflowTemplate:
@@ -49,7 +58,7 @@ def groups_where(condition: str) -> str:
 
     The spaces keep the expression's braces apart from Argo's.
     """
-    return f"{{{{=toJson(map(filter({_SPLIT}, #[2] {condition}), {{ {_ITEM} }} ))}}}}"
+    return f"{{{{=toJson(filter(map({_TEXTS}, {{ {_ITEM} }} ), #.grade {condition}))}}}}"
 
 
 def _unnamed(settings: Settings) -> WorkflowTemplate:
@@ -57,7 +66,7 @@ def _unnamed(settings: Settings) -> WorkflowTemplate:
         name="unnamed",
         entrypoint="checkpoint",
         arguments=[
-            *(Parameter(name=name) for name in ("suite", "plan", "checkpoint", "groups")),
+            *(Parameter(name=name) for name in ("suite", "plan", "checkpoint", "groups", "benchmarks")),
             Parameter(name="sweep", value="none"),
         ],
         active_deadline_seconds=settings.lifetimes.checkpoint_seconds,

@@ -1,8 +1,9 @@
 """``a360-sweep``: plan, then one child workflow per checkpoint, then publish whatever happened.
 
-The plan is a document in the store; only its id and a short line per checkpoint pass through Argo. Width is
-bounded here by ``parallelism`` on the steps. A child's name is the plan's choice and always the same, so a
-waiting pod that is lost finds its child again instead of creating another.
+The plan is a document in the store. Through Argo pass its id, a short line per checkpoint and, as a global
+output that nodes do not repeat, the names of benchmarks. Width is bounded here by ``parallelism`` on the
+steps. A child's name is the plan's choice and always the same, so a waiting pod that is lost finds its
+child again instead of creating another.
 """
 
 import json
@@ -66,6 +67,7 @@ def child_manifest(settings: Settings) -> str:
             "plan": "inputs.parameters.plan",
             "checkpoint": "inputs.parameters.checkpoint",
             "groups": "inputs.parameters.groups",
+            "benchmarks": "workflow.outputs.parameters.benchmarks",
             "sweep": "workflow.name",
         }.items()
     )
@@ -93,7 +95,11 @@ spec:
 
 
 def _plan(settings: Settings) -> Container:
-    files = {"plan": f"{OUT_DIR}/plan.txt", "checkpoints": f"{OUT_DIR}/checkpoints.json"}
+    files = {
+        "plan": f"{OUT_DIR}/plan.txt",
+        "benchmarks": f"{OUT_DIR}/benchmarks.txt",
+        "checkpoints": f"{OUT_DIR}/checkpoints.json",
+    }
     pod = Pod(
         name="plan",
         component="plan",
@@ -106,6 +112,7 @@ def _plan(settings: Settings) -> Container:
             "--retry-failed={{workflow.parameters.retry-failed}}",
             "--sweep={{workflow.name}}",
             f"--plan-id-file={files['plan']}",
+            f"--benchmarks-file={files['benchmarks']}",
             f"--checkpoints-file={files['checkpoints']}",
         ),
         secrets=settings.secrets.s3,
@@ -113,7 +120,14 @@ def _plan(settings: Settings) -> Container:
     return pod_container(
         settings,
         pod,
-        outputs=[Parameter(name=name, value_from=m.ValueFrom(path=path)) for name, path in files.items()],
+        outputs=[
+            Parameter(
+                name=name,
+                value_from=m.ValueFrom(path=path),
+                global_name=name if name == "benchmarks" else None,
+            )
+            for name, path in files.items()
+        ],
         volumes=[m.Volume(name="out", empty_dir=m.EmptyDirVolumeSource())],
         volume_mounts=[m.VolumeMount(name="out", mount_path=OUT_DIR)],
         metrics=job_metrics(settings, "plan"),

@@ -12,6 +12,7 @@ from typing import Literal
 
 from a360.benchmarks import CATALOGUE
 from a360.cluster.workflows import Node, Workflow
+from a360.fan_out import GENERATED
 
 State = Literal["waiting", "running", "done", "failed", "stopped"]
 STATES: tuple[State, ...] = ("running", "waiting", "done", "failed", "stopped")
@@ -102,21 +103,25 @@ def seconds_left(done: float, total: float, elapsed_seconds: float) -> float | N
     return elapsed_seconds * (total - done) / done if done > 0 else None
 
 
-def parse_groups(text: str) -> tuple[Group, ...]:
-    """The groups of a checkpoint: ``17:mmlu-5shot:none,18:arc-easy+boolq:none``."""
-    fields = (group.split(":") for group in text.split(",") if group)
-    return tuple(
-        Group(number=number, benchmarks=tuple(benchmarks.split("+")), grade=grade)
-        for number, benchmarks, grade in fields
-    )
+def parse_groups(text: str, benchmarks: str) -> tuple[Group, ...]:
+    """The groups of a checkpoint as ``fan_out`` writes them: ``17:0,1+2*`` of ``mmlu-5shot:none,…``."""
+    first, _, groups = text.partition(":")
+    rows = [row.split(":") for row in benchmarks.split(",")]
+    found = []
+    for number, group in enumerate(groups.split(",") if groups else ()):
+        chosen = [rows[int(position)] for position in group.removesuffix(GENERATED).split("+")]
+        names = tuple(name for name, _ in chosen)
+        found.append(Group(number=str(int(first) + number), benchmarks=names, grade=chosen[0][1]))
+    return tuple(found)
 
 
 def plan_items(nodes: Sequence[Node]) -> list[Mapping[str, str]] | None:
-    """What the plan step handed to the fan-out: child, checkpoint, groups; None before it has ended."""
+    """What the plan step handed to children: child, checkpoint, groups, benchmarks; None before it ended."""
     for node in nodes:
         if "checkpoints" in node.outputs:
+            said_once = {"benchmarks": node.outputs.get("benchmarks", "")}
             items = json.loads(node.outputs["checkpoints"])
-            return [{key: str(value) for key, value in item.items()} for item in items]
+            return [{key: str(value) for key, value in item.items()} | said_once for item in items]
     return None
 
 
@@ -140,7 +145,8 @@ def _checkpoint(
     name = item.get("child", "")
     child, end = children.get(name), ends.get(name)
     state = _state(child, end, sweep)
-    groups = tuple(_group(group, child, state) for group in parse_groups(item.get("groups", "")))
+    planned = parse_groups(item.get("groups", ""), item.get("benchmarks", ""))
+    groups = tuple(_group(group, child, state) for group in planned)
     message = child.message if child else (end.message if end and state == "failed" else "")
     return CheckpointProgress(
         checkpoint=item.get("checkpoint", name),

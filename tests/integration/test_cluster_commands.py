@@ -20,7 +20,7 @@ from tests.kubernetes_api import ARGO, KUEUE, KubernetesApi, kubernetes_api
 pytestmark = pytest.mark.integration
 
 LOCAL_QUEUES = Kind(plural="localqueues", group="kueue.x-k8s.io", version="v1beta1")
-TWO = "0:boolq:none,1:arc-easy+piqa:none"
+TWO = "0:0,1+2"
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.kubernetes_api import kubernetes_api
 
 pytestmark = pytest.mark.integration
 
-GROUPS = "0:demo-boolq:none,1:demo-truthfulqa-mc2:none"
+GROUPS = "0:5,6"
 EVALUATED = "s-a[0].evaluate(0:benchmarks:demo-boolq,grade:none,group:0)"
 
 

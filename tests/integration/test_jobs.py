@@ -55,16 +55,18 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_jobs_of_a_workflow_are_a_sweep(suite: Path, tmp_path: Path) -> None:
     id_path, items_path, progress = tmp_path / "plan-id", tmp_path / "items", tmp_path / "progress"
+    names_path = tmp_path / "names"
     beside = set(suite.parent.iterdir())
-    files = ("--plan-id-file", id_path, "--checkpoints-file", items_path)
+    files = ("--plan-id-file", id_path, "--benchmarks-file", names_path, "--checkpoints-file", items_path)
     planned = job("plan", "--suite", suite, "--retry-failed", "false", "--sweep", "a360-small-x", *files)
     assert planned.returncode == 0, planned.stderr
     [item] = json.loads(items_path.read_text())
     assert item == {
         "child": child_name("a360-small-x", "step_1"),
         "checkpoint": "step_1",
-        "groups": "0:demo-next-word:classifier,1:demo-boolq:none",
+        "groups": "0:1,0",
     }
+    assert names_path.read_text() == "demo-boolq:none,demo-next-word:classifier"
     pairs = [["step_1/demo-next-word"], ["step_1/demo-boolq"]]
     printed = json.loads(planned.stdout)
     assert [(group["checkpoint"], group["pairs"]) for group in printed] == [

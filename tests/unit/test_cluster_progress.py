@@ -8,10 +8,10 @@ import pytest
 from a360.benchmarks import CATALOGUE
 from a360.cluster.progress import CheckpointProgress, SweepProgress, measure, parse_groups
 from a360.cluster.workflows import fraction, item_of, read_workflow
-from tests.cluster_objects import Document, child, item, node, plan_node, sweep
+from tests.cluster_objects import BENCHMARKS, Document, child, item, node, plan_node, sweep
 
 NOW = datetime(2026, 1, 1, 1, 0, tzinfo=UTC)
-TWO = "0:boolq:none,1:arc-easy+piqa:none"
+TWO = "0:0,1+2"
 EVALUATE = "c[0].evaluate(0:benchmarks:boolq,grade:none,group:0)"
 BOTH = "c[0].evaluate(1:benchmarks:arc-easy+piqa,grade:none,group:1)"
 
@@ -61,7 +61,7 @@ def test_a_failed_attempt_below_a_retry_is_not_the_end_of_its_group() -> None:
 
 
 def test_a_graded_group_is_done_when_its_grading_is() -> None:
-    groups = "0:demo-next-word:classifier"
+    groups = "0:3"
     name = "c[0].evaluate(0:benchmarks:demo-next-word,grade:classifier,group:0)"
     grade = "c[1].grade(0:benchmarks:demo-next-word,grade:classifier,group:0)"
     evaluated = [node(name, "evaluate"), node(grade, "grade-code", "Skipped", type="Skipped")]
@@ -105,7 +105,7 @@ def test_a_checkpoint_that_never_began_before_the_end_is_not_done() -> None:
 
 
 def test_the_time_that_is_left_goes_by_the_cost_of_what_is_done() -> None:
-    groups = "0:mmlu-5shot:none,1:boolq:none"
+    groups = "0:4,0"
     name = "c[0].evaluate(0:benchmarks:mmlu-5shot,grade:none,group:0)"
     running = child("s", "c", "ckpt_1", groups, nodes=[node(name, "evaluate")])
     progress = measured(sweep("s", nodes=[plan_node([item("c", "ckpt_1", groups)])]), running)
@@ -119,7 +119,7 @@ def test_a_pod_at_work_counts_by_its_own_progress() -> None:
         node(f"{EVALUATE}(0)", "evaluate", "Error", progress="9/10", startedAt="2026-01-01T00:00:01Z"),
         node(f"{EVALUATE}(1)", "evaluate", "Running", progress="1/4", startedAt="2026-01-01T00:20:00Z"),
     ]
-    checkpoint = one("0:boolq:none", nodes=attempts)
+    checkpoint = one("0:0", nodes=attempts)
     done, total = checkpoint.work()
     assert done == pytest.approx(total / 4)
 
@@ -177,8 +177,9 @@ def test_progress_is_a_part_of_one(text: str, part: float) -> None:
 
 
 def test_groups_are_parsed() -> None:
-    assert [(g.number, g.benchmarks, g.grade) for g in parse_groups(TWO)] == [
-        ("0", ("boolq",), "none"),
-        ("1", ("arc-easy", "piqa"), "none"),
+    assert [(g.number, g.benchmarks, g.grade) for g in parse_groups("46:0,1+2,3*", BENCHMARKS)] == [
+        ("46", ("boolq",), "none"),
+        ("47", ("arc-easy", "piqa"), "none"),
+        ("48", ("demo-next-word",), "classifier"),
     ]
-    assert parse_groups("") == ()
+    assert parse_groups("", "") == ()

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from a360.benchmarks import find_benchmark
-from a360.fan_out import child_name, fan_out
+from a360.fan_out import benchmarks_text, child_name, fan_out
 from a360.plan import History, Protocols, make_plan
 from a360.records import Grading, Plan
 from a360.results.places import CommitName
@@ -74,29 +74,30 @@ def items(plan: Plan) -> list[dict[str, str]]:
     return fan_out(plan, [find_benchmark(benchmark) for benchmark in plan.benchmarks], "sweep")
 
 
-def test_an_item_names_child_checkpoint_and_groups_with_their_grade_kind() -> None:
+def test_an_item_names_child_checkpoint_and_groups_of_numbered_benchmarks() -> None:
     found = items(planned())
     assert [item["child"] for item in found] == [child_name("sweep", f"step_{step}") for step in (0, 1)]
     assert [(item["checkpoint"], item["groups"]) for item in found] == [
-        ("step_0", "0:demo-next-word:classifier,1:demo-boolq:none,2:demo-wikitext:none"),
-        ("step_1", "3:demo-next-word:classifier,4:demo-boolq:none,5:demo-wikitext:none"),
+        ("step_0", "0:1,0,2"),
+        ("step_1", "3:1,0,2"),
     ]
+
+
+def test_benchmarks_are_named_once_with_their_grade_kind() -> None:
+    benchmarks = [find_benchmark(benchmark) for benchmark in planned().benchmarks]
+    assert benchmarks_text(benchmarks) == "demo-boolq:none,demo-next-word:classifier,demo-wikitext:none"
 
 
 def test_pairs_that_other_pods_grade_are_in_other_groups() -> None:
     found = items(planned(extra="run: {pairs_per_group: all}"))
-    assert [item["groups"] for item in found] == [
-        "0:demo-next-word:classifier,1:demo-boolq+demo-wikitext:none",
-        "2:demo-next-word:classifier,3:demo-boolq+demo-wikitext:none",
-    ]
+    assert [item["groups"] for item in found] == ["0:1,0+2", "2:1,0+2"]
 
 
 def test_a_group_that_only_needs_grading_says_so() -> None:
     plan = planned()
     key = next(cell.generation_key for cell in plan.cells if cell.benchmark == "demo-next-word")
     found = items(planned(CommitName("demo-next-word", "step_0", str(key))))
-    assert found[0]["groups"].startswith("0:demo-next-word:classifier:generated,1:")
-    assert found[1]["groups"].startswith("3:demo-next-word:classifier,4:")
+    assert [item["groups"] for item in found] == ["0:1*,0,2", "3:1,0,2"]
 
 
 def test_a_plan_without_work_has_no_items() -> None:

@@ -148,6 +148,11 @@ GLOBALS = {"workflow.name", "workflow.uid", "workflow.status"}
 OF_RETRIES = {"retries", "lastRetry.exitCode", "lastRetry.status", "lastRetry.message"}
 
 
+def _global_outputs(spec: Document) -> set[str]:
+    outputs = [o for t in spec["templates"] for o in t.get("outputs", {}).get("parameters", [])]
+    return {o["globalName"] for o in outputs if "globalName" in o}
+
+
 @pytest.mark.parametrize(
     ("variant", "found"), [pytest.param(v, t, id=f"{v}-{t.label}") for v, t in TEMPLATES]
 )
@@ -157,6 +162,7 @@ def test_every_variable_is_declared(variant: str, found: Template) -> None:
     inputs = found.body.get("inputs", {}).get("parameters", [])
     known = GLOBALS | {f"workflow.parameters.{p['name']}" for p in spec["arguments"]["parameters"]}
     known |= {f"inputs.parameters.{p['name']}" for p in inputs}
+    known |= {f"workflow.outputs.parameters.{name}" for name in _global_outputs(spec)}
     if "retryStrategy" in found.body:
         known |= OF_RETRIES
     if "metrics" in found.body:

@@ -28,7 +28,13 @@ HOSTILE = [
     "é 中",
     "",
 ]
-PLAIN = {"suite": "amber", "plan": "0123456789abcdef", "checkpoint": "ckpt_012", "groups": "0:race:none"}
+PLAIN = {
+    "suite": "amber",
+    "plan": "0123456789abcdef",
+    "checkpoint": "ckpt_012",
+    "groups": "0:0",
+    "benchmarks": "race:none",
+}
 
 
 def child(settings: Settings = DEFAULT, priority: str = "0", **values: str) -> Document:
@@ -37,6 +43,7 @@ def child(settings: Settings = DEFAULT, priority: str = "0", **values: str) -> D
     scope = {
         "workflow.name": "a360-amber-1700000000",
         "workflow.parameters.suite": values["suite"],
+        "workflow.outputs.parameters.benchmarks": values["benchmarks"],
         "workflow.parameters.priority": priority,
         "workflow.parameters.checkpoint-template": "a360-checkpoint-0-1-0-0123abcd",
         "inputs.parameters.child": "a360-amber-1700000000-ckpt-012-89abcdef",
@@ -66,6 +73,7 @@ def test_a_value_without_json_would_be_bent() -> None:
     )
     scope = {f"inputs.parameters.{name}": "012" for name in ("plan", "checkpoint", "groups", "child")}
     scope |= {f"workflow.parameters.{name}": "1" for name in ("suite", "priority", "checkpoint-template")}
+    scope |= {"workflow.outputs.parameters.benchmarks": "race:none"}
     assert arguments(yaml.safe_load(substitute(bare, scope | {"workflow.name": "w"})))["plan"] == 10
 
 
@@ -143,7 +151,19 @@ def test_the_sweep_plans_then_fans_out_over_the_file_of_the_plan() -> None:
     }
     outputs = {o["name"]: o["valueFrom"]["path"] for o in template("sweep", "plan")["outputs"]["parameters"]}
     given = dict(a.split("=", 1) for a in template("sweep", "plan")["container"]["args"])
-    assert outputs == {"plan": given["--plan-id-file"], "checkpoints": given["--checkpoints-file"]}
+    assert outputs == {
+        "plan": given["--plan-id-file"],
+        "benchmarks": given["--benchmarks-file"],
+        "checkpoints": given["--checkpoints-file"],
+    }
+
+
+def test_nodes_do_not_repeat_the_names_of_benchmarks() -> None:
+    """A sweep's object has two nodes for each checkpoint, with all of their inputs."""
+    outputs = template("sweep", "plan")["outputs"]["parameters"]
+    assert [o["name"] for o in outputs if o.get("globalName") == o["name"]] == ["benchmarks"]
+    inputs = template("sweep", "run-checkpoint")["inputs"]["parameters"]
+    assert [o["name"] for o in inputs] == ["plan", "child", "checkpoint", "groups"]
 
 
 # --- a checkpoint's groups --------------------------------------------------------------------------
@@ -156,11 +176,15 @@ def test_what_is_generated_already_is_only_graded() -> None:
 
 
 def test_groups_are_split_by_argo_itself() -> None:
-    """These texts gave the right lists in argo-workflows 4.0.2's own util/template."""
+    """This text gave the right lists in argo-workflows 4.0.2's own util/template."""
+    rows = 'map(split(workflow.parameters.benchmarks, ","), split(#, ":"))'
+    positions = 'split(trimSuffix(#, "*"), "+")'
     assert groups_where('== "none"') == (
-        '{{=toJson(map(filter(map(split(workflow.parameters.groups, ","), split(#, ":")), #[2] == "none"), '
-        '{ {"group": #[0], "benchmarks": #[1], "grade": #[2], '
-        '"generated": len(#) > 3 ? "yes" : "no"} } ))}}'
+        '{{=toJson(filter(map(split(split(workflow.parameters.groups, ":")[1], ","), '
+        '{ {"group": string(int(split(workflow.parameters.groups, ":")[0]) + #index), '
+        f'"benchmarks": join(map({positions}, {rows}[int(#)][0]), "+"), '
+        f'"grade": {rows}[int({positions}[0])][1], '
+        '"generated": hasSuffix(#, "*") ? "yes" : "no"} } ), #.grade == "none"))}}'
     )
     assert groups_where("x").count("}}") == groups_where("x").count("{{") == 1
 

@@ -9,6 +9,7 @@ workflow object is larger than LARGEST_KIB or a pair has not exactly one pod tha
 
 import argparse
 import json
+import os
 import random
 import sys
 import tempfile
@@ -60,6 +61,7 @@ def main() -> None:
     lifecycle.up(layout, owner=current_process())
     try:
         cluster = Cluster(layout)
+        os.environ |= cluster.s3.environment
         cluster.start_kwok(nodes=NODES, seconds=POD_SECONDS)
         release = _install(cluster, arguments.checkpoints)
         found = _sweep(release, arguments.checkpoints, arguments.faults)

@@ -59,7 +59,7 @@ def start_controller(layout: Layout, programs: dict[str, Path]) -> None:
         command,
         LEADER_ELECTION_DISABLE="true",
         DEFAULT_REQUEUE_TIME="1s",
-        MAX_WORKFLOW_SIZE="184320",  # as in helm/argo-values.yaml
+        MAX_WORKFLOW_SIZE="196608",  # as in helm/argo-values.yaml
         ARGO_PROGRESS_PATCH_TICK_DURATION="3s",
         ARGO_PROGRESS_FILE_TICK_DURATION="1s",
     )

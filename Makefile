@@ -61,7 +61,7 @@ cluster-down: setup ## Stop it and leave the machine as it was
 
 ##@ Prove it
 
-equality: setup ## Compare every document and metric with the pinned lm_eval command line
+equality: setup ## Compare every document and metric with lm_eval's command line (A360_TEST_DEVICE=cuda: on a GPU)
 	$(PY) -m pytest -v tests/integration/test_equality.py
 
 kills: setup ## Kill a sweep KILLS times (30) and a mirror 20 times; what is left must be as undisturbed

@@ -17,13 +17,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from a360.benchmarks import CATALOGUE
+from a360.cluster.workflows import read_workflow
 from a360.demo.rows import write_mirror
 from a360.demo.text import read_documents, split_documents
 from tests.cluster import lifecycle
@@ -106,17 +106,25 @@ def _sweep(release: Release, checkpoints: int, faults: bool) -> dict[str, Any]:
     memory: Counter[str] = Counter()
     largest: Counter[str] = Counter()
     draw, seen, deleted, killed = random.Random(1), set[str](), 0, False
-    pairs = checkpoints * len(BENCHMARKS)
+    pairs, progress = checkpoints * len(BENCHMARKS), dict[str, int]()
     while True:
         time.sleep(LOOK_SECONDS)
-        sizes, done, over = _look(release, name)
-        for kind, size in sizes:
-            largest[kind] = max(largest[kind], size)
+        live = _look(release)
+        for child in progress.keys() - live.keys():
+            progress[child] = len(BENCHMARKS)
+        for workflow, item in live.items():
+            kind = "sweep" if workflow == name else "child"
+            largest[kind] = max(largest[kind], _size_bytes(item))
+            if kind == "child":
+                progress[workflow] = (
+                    int(item.get("status", {}).get("progress", "0/1").partition("/")[0]) // 100
+                )
+        done = sum(progress.values())
         for process in WATCHED:
             memory[process] = max(memory[process], _peak_mib(release.cluster, process))
         seconds = time.monotonic() - started
         print(f"{seconds:6.0f} s  {done} of {pairs} pods succeeded, {deleted} deleted", file=sys.stderr)
-        if over:
+        if name not in live:
             break
         if faults:
             for pod in _running(release):
@@ -135,28 +143,34 @@ def _sweep(release: Release, checkpoints: int, faults: bool) -> dict[str, Any]:
     }
 
 
-def _look(release: Release, sweep: str) -> tuple[list[tuple[str, int]], int, bool]:
-    """Kind and bytes of every workflow as it is stored, pods that succeeded, whether all is over."""
-    sizes, done, over = [], 0, False
-    for item in _workflows(release):
-        is_sweep = item["metadata"]["name"] == sweep
-        sizes.append(("sweep" if is_sweep else "child", len(json.dumps(item, separators=(",", ":")))))
-        if is_sweep:
-            over = item["metadata"].get("labels", {}).get("workflows.argoproj.io/completed") == "true"
-        else:
-            done += int(item.get("status", {}).get("progress", "0/1").partition("/")[0]) // 100
-    return sizes, done, over
+def _look(release: Release) -> dict[str, dict[str, Any]]:
+    """Name to workflow, of those that are not over, as the API server has them in its cache.
+
+    To list 360 children whole every few seconds would cost it more than the sweep does.
+    """
+    path = f"{_path(release)}?labelSelector=workflows.argoproj.io/completed!%3Dtrue&resourceVersion=0"
+    found = json.loads(release.cluster.kubectl("get", "--raw", path))
+    return {item["metadata"]["name"]: item for item in found["items"]}
 
 
 def _workflows(release: Release) -> Iterator[dict[str, Any]]:
-    path = f"/apis/argoproj.io/v1alpha1/namespaces/{release.namespace}/workflows"
     following = ""
     while True:
-        page = json.loads(release.cluster.kubectl("get", "--raw", f"{path}?limit=100{following}"))
+        words = ("get", "--raw", f"{_path(release)}?limit=100{following}")
+        page = json.loads(release.cluster.kubectl(*words))
         yield from page["items"]
         if not (token := page["metadata"].get("continue")):
             return
         following = f"&continue={token}"
+
+
+def _path(release: Release) -> str:
+    return f"/apis/argoproj.io/v1alpha1/namespaces/{release.namespace}/workflows"
+
+
+def _size_bytes(workflow: dict[str, Any]) -> int:
+    """Bytes of a workflow as it is stored."""
+    return len(json.dumps(workflow, separators=(",", ":"), ensure_ascii=False).encode())
 
 
 def _running(release: Release) -> list[str]:
@@ -175,21 +189,23 @@ def _outcome(
     phases: Counter[str] = Counter()
     succeeded: Counter[tuple[str, str]] = Counter()
     attempts, publish, drained = 0, "", 0.0
-    for item in _workflows(release):
-        nodes = item["status"].get("nodes", {}).values()
-        if item["metadata"]["name"] == sweep:
-            publish = next(node["phase"] for node in nodes if node.get("templateName") == "publish")
-            begin, end = (item["status"][key] for key in ("startedAt", "finishedAt"))
-            drained = (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
-            phases[f"sweep {item['status']['phase']}"] += 1
+    for document in _workflows(release):
+        workflow = read_workflow(document)
+        kind = "sweep" if workflow.name == sweep else "child"
+        largest[kind] = max(largest[kind], _size_bytes(document))
+        if workflow.nodes is None or workflow.started is None or workflow.finished is None:
+            sys.exit(f"{workflow.name} cannot be read, or has not ended: {document['status']['phase']}")
+        if kind == "sweep":
+            publish = next(node.phase for node in workflow.nodes if node.template == "publish")
+            drained = (workflow.finished - workflow.started).total_seconds()
+            phases[f"sweep {workflow.phase}"] += 1
             continue
-        phases[item["status"]["phase"]] += 1
-        for node in nodes:
-            if node["type"] == "Pod":
+        phases[workflow.phase] += 1
+        for node in workflow.nodes:
+            if node.type == "Pod":
                 attempts += 1
-            if node["type"] == "Retry" and node["phase"] == "Succeeded":
-                group = next(p["value"] for p in node["inputs"]["parameters"] if p["name"] == "group")
-                succeeded[item["metadata"]["name"], group] += 1
+            if node.type == "Retry" and node.phase == "Succeeded":
+                succeeded[workflow.name, node.inputs["group"]] += 1
     wrong = []
     if len(succeeded) != pairs or set(succeeded.values()) != {1}:
         wrong.append(f"{len(succeeded)} of {pairs} pairs have a pod that succeeded")

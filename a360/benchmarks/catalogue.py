@@ -2,6 +2,7 @@
 
 import difflib
 
+from a360.benchmarks.answer_rows import ANSWER_ROWS
 from a360.benchmarks.benchmark import Benchmark, Headline
 from a360.benchmarks.choice_rows import CHOICE_ROWS
 from a360.benchmarks.prompts import Decoding, Prompts
@@ -12,7 +13,7 @@ class UnknownBenchmarkError(LookupError):
     """An id that the catalogue does not have; the message names the nearest ones."""
 
 
-_REAL = (*CHOICE_ROWS, *TEXT_ROWS)
+_REAL = (*CHOICE_ROWS, *TEXT_ROWS, *ANSWER_ROWS)
 
 _OWN = (
     Benchmark(

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     DYNAHATE = "dynahate"
     BOLD = "bold"
     TOXIGEN_PROMPTS = "toxigen-prompts"
+    TOXICITY_PROMPTS = "toxicity-prompts"
 
 
 @data_app.callback()
@@ -87,8 +88,8 @@ def convert(
 ) -> None:
     """Convert a data set that the hub serves as a script only.
 
-    KIND is pile, sbf, dynahate, bold or toxigen-prompts. Every row is checked; duplicates and
-    contradictions are counted, not removed.
+    KIND is pile, sbf, dynahate, bold, toxigen-prompts or toxicity-prompts. Every row is checked; duplicates
+    and contradictions are counted, not removed.
     """
     from a360.cli.data_sets import convert_files
 

@@ -62,6 +62,7 @@ _SPLITS = {"trn": "train", "train": "train", "dev": "validation", "val": "valida
            "validation": "validation", "tst": "test", "test": "test"}  # fmt: skip
 _OFFENSIVE = ("0.0", "0.5", "1.0", "")
 _HATE = {"nothate": 0, "hate": 1}
+TOXICITY_SETS = ("sbf", "dynahate", "toxigen")
 BOLD_DOMAINS = ("gender", "political_ideology", "profession", "race", "religious_ideology")
 
 
@@ -126,6 +127,24 @@ def read_toxigen_prompts(path: Path) -> Iterator[ConvertedRow]:
         yield ConvertedRow("prompts", split, {"text": text, "label": label, "group": group}, text, label)
 
 
+def read_toxicity_prompt(path: Path) -> Iterator[ConvertedRow]:
+    """The whole of one text, shown before every statement of the set that its file is named after."""
+    name = path.name.removesuffix(".txt")
+    if name not in TOXICITY_SETS or name == path.name:
+        raise ConfigError(
+            f"{path} is no prompt of a set of statements",
+            hint=f"expected <set>.txt of {', '.join(TOXICITY_SETS)}",
+        )
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        refuse(str(path), f"bytes that are no UTF-8 ({error.reason})", "a text")
+    except OSError as error:
+        raise os_failure(error, str(path)) from error
+    text_field(Line(str(path), {"text": text}), "text")
+    yield ConvertedRow(name, "prompts", {"text": text}, text)
+
+
 CONVERTERS: dict[str, Converter] = {
     "pile": Converter(
         repository="pile",
@@ -144,6 +163,11 @@ CONVERTERS: dict[str, Converter] = {
         repository="toxigen/toxigen-data",
         read=read_toxigen_prompts,
         sources="the prompts/{hate,neutral}_<group>_1k.txt",
+    ),
+    "toxicity-prompts": Converter(
+        repository="a360/toxicity-prompts",
+        read=read_toxicity_prompt,
+        sources="sbf.txt, dynahate.txt, toxigen.txt: what is shown before every statement",
     ),
 }
 

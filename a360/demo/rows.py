@@ -35,6 +35,14 @@ from a360.demo.pile_rows import pile_10k_rows, pile_rows
 from a360.demo.questions import SUBJECTS, Row, Splits, arc_rows, boolq_rows, mmlu_rows, truthful_rows
 from a360.demo.reading import drop_rows, race_rows, triviaqa_rows
 from a360.demo.society import HAZARDS, crows_rows, toxigen_rows, wmdp_rows
+from a360.demo.statements import (
+    BOLD_PROMPTS,
+    INTRODUCTIONS,
+    bold_rows,
+    dynahate_rows,
+    social_bias_rows,
+    toxicity_prompt,
+)
 from a360.demo.stories import gsm8k_rows, hellaswag_rows, wikitext_rows
 from a360.demo.text import SOURCES, Document, name_hash
 from a360.errors import ConfigError, DataError
@@ -104,6 +112,10 @@ def _repositories(heldout: Sequence[Document]) -> dict[str, dict[str, Splits]]:
         "jannalu/crows_pairs_multilingual": {"english": crows_rows()},
         "allenai/swag": {"regular": swag_rows()},
         "skg/toxigen-data": {"annotated": toxigen_rows()},
+        "AlexaAI/bold": {domain: bold_rows(domain) for domain in BOLD_PROMPTS},
+        "allenai/social_bias_frames": {"default": social_bias_rows()},
+        "aps/dynahate": {"default": dynahate_rows()},
+        "a360/toxicity-prompts": {name: toxicity_prompt(name) for name in INTRODUCTIONS},
         "cais/wmdp": {subject: wmdp_rows(subject) for subject in HAZARDS},
         "mandarjoshi/trivia_qa": {"rc.nocontext": triviaqa_rows()},
         "EleutherAI/drop": {"default": drop_rows()},

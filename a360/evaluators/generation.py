@@ -45,18 +45,24 @@ def generate_answers(
     chosen = _choose(benchmark, prompts, protocol.limit)
     arguments = _arguments(protocol, model.max_length)
     lm = JournaledLM(model, journal, on_progress)
+    asked = [(number, sample) for number in range(len(chosen)) for sample in range(len(arguments))]
     requests = [
-        Instance(request_type="generate_until", doc={}, arguments=(prompt.text, arguments), idx=0)
-        for prompt in chosen
+        Instance(
+            request_type="generate_until", doc={}, arguments=(chosen[number].text, arguments[sample]), idx=0
+        )
+        for number, sample in asked
     ]
     try:
         responses = lm.generate_until(requests)
     finally:
         model.set_cache_hook(CacheHook(None))  # else a cycle of references keeps the weights
-    answers = [
-        AnswerRow(number, 0, prompt.place, prompt.group, prompt.text, str(response), prompt.reference)
-        for number, (prompt, response) in enumerate(zip(chosen, responses, strict=True))
-    ]
+    answers = []
+    for (number, sample), response in zip(asked, responses, strict=True):
+        prompt = chosen[number]
+        row = AnswerRow(
+            number, sample, prompt.place, prompt.group, prompt.text, str(response), prompt.reference
+        )
+        answers.append(row)
     return Generated(answers=answer_table(answers), **lm.asked())
 
 
@@ -74,14 +80,19 @@ def _choose(benchmark: Benchmark, prompts: Iterable[Prompt], limit: int | None) 
     return chosen
 
 
-def _arguments(protocol: Protocol, max_length: int) -> dict[str, JsonValue]:
-    """lm-eval's generation arguments for a greedy protocol."""
+def _arguments(protocol: Protocol, max_length: int) -> list[dict[str, JsonValue]]:
+    """lm-eval's generation arguments, for each answer to a prompt.
+
+    To lm-eval all are greedy: a sampler leaves it one token to choose (a360/evaluators/sampling.py).
+    """
     decoding = dict(protocol.decoding)
     new_tokens, until = decoding.pop("max_new_tokens", None), decoding.pop("until", None)
-    if decoding or not isinstance(new_tokens, int) or not isinstance(until, list):
+    total, temperature = decoding.pop("total_tokens", None), decoding.pop("temperature", None)
+    top_p, samples, seed = (decoding.pop(name, default) for name, default in _GREEDY.items())
+    if decoding or not (isinstance(new_tokens, int) and isinstance(until, list) and isinstance(samples, int)):
         raise ConfigError(
             f"decoding is not known: benchmark {protocol.benchmark}: {protocol.decoding}, "
-            "expected max_new_tokens and until",
+            "expected max_new_tokens and until, and perhaps temperature, top_p, samples, seed, total_tokens",
             hint="Plan with the version of a360 that evaluates.",
         )
     if new_tokens >= max_length:
@@ -90,4 +101,13 @@ def _arguments(protocol: Protocol, max_length: int) -> dict[str, JsonValue]:
             f"the model sees at most {max_length}",
             hint="Raise model.max_length.",
         )
-    return {"do_sample": False, "max_gen_toks": new_tokens, "until": until}
+    shared: dict[str, JsonValue] = {"do_sample": False, "max_gen_toks": new_tokens, "until": until}
+    if total is not None:
+        shared["total_tokens"] = total
+    if temperature is None:
+        return [shared]
+    # A list: lm-eval would take a mapping's keys for all of it when it sorts requests into batches.
+    return [{**shared, "sampling": [temperature, top_p, seed, sample]} for sample in range(samples)]
+
+
+_GREEDY: dict[str, JsonValue] = {"top_p": 1.0, "samples": 1, "seed": 0}

@@ -17,8 +17,10 @@ import torch
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.models.huggingface import HFLM
+from transformers import LogitsProcessorList
 
 from a360.errors import DataError, TransientError
+from a360.evaluators.sampling import Batch, DrawnToken, Sampling, TotalTokens
 from a360.results.journal import Answer, Journal, Response, request_hash
 
 ROLLING_SLICE = 16
@@ -131,6 +133,22 @@ class MeasuringHFLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
             strings, left_truncate_len=left_truncate_len, **options
         )
         return encoded
+
+    def _model_generate(
+        self, context: torch.Tensor, max_length: int, stop: list[str], **arguments: Any
+    ) -> torch.Tensor:
+        """HFLM's, with a sampler whose draws do not depend on the batch (a360/evaluators/sampling.py)."""
+        sampling, total = arguments.pop("sampling", None), arguments.pop("total_tokens", None)
+        batch = Batch.without_padding(context, arguments["attention_mask"])
+        processors = LogitsProcessorList()
+        if sampling is not None:
+            processors.append(DrawnToken(Sampling(*sampling), batch, max_length - batch.width))
+        if total is not None:
+            processors.append(TotalTokens(total, batch, self.eot_token_id))
+        generated: torch.Tensor = super()._model_generate(
+            context, max_length, stop, logits_processor=processors, **arguments
+        )
+        return generated
 
 
 def _empty_continuation(context: str) -> DataError:

@@ -12,7 +12,9 @@ from a360.identity import hash_value
 from a360.records import Grading
 
 GRADERS: dict[str, tuple[str, ...]] = {
+    "bold": ("bold", "means"),
     "next_word": ("next_word", "means"),
+    "toxicity": ("toxicity", "means"),
 }
 """Grader -> the modules of this room that determine its verdicts; the first one has a function ``grade``."""
 

@@ -331,6 +331,32 @@ def test_a_file_that_comes_twice_is_refused_by_any_of_its_names(target: Path, tm
     assert not (target / MANIFEST_NAME).exists()
 
 
+def test_what_is_shown_before_statements_is_kept_byte_for_byte(target: Path, tmp_path: Path) -> None:
+    text = "Which of these are offensive:\r\n\nComment: `é`\nOffensiveness: `No`\n"
+    (tmp_path / "sbf.txt").write_bytes(text.encode())
+    convert(target, "toxicity-prompts", tmp_path / "sbf.txt")
+    place = target / "a360/toxicity-prompts/sbf/prompts-00000-of-00001.parquet"
+    assert rows(place) == [{"text": text}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("other.txt", b"x", "no prompt of a set of statements"),
+        ("sbf", b"x", "no prompt of a set of statements"),
+        ("sbf.txt", b"", "no text"),
+        ("sbf.txt", b"\xff", "no UTF-8"),
+    ],
+)
+def test_what_is_no_prompt_of_statements_is_refused(
+    target: Path, tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises((ConfigError, DataError), match=message):
+        convert(target, "toxicity-prompts", tmp_path / name)
+    assert not target.exists()
+
+
 def test_converting_again_gives_the_same_bytes_and_other_sources_replace_them(
     target: Path, tmp_path: Path
 ) -> None:

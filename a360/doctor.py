@@ -189,7 +189,7 @@ def _check_data(suite: Suite) -> Check:
 
 
 def _compare_sizes(benchmark: Benchmark, manifest: MirrorManifest, sizes: dict[str, int], where: str) -> None:
-    for path, file in select_files(manifest, benchmark.data).items():
+    for path, file in select_files(manifest, benchmark.places()).items():
         if sizes.get(path) != file.bytes:
             found = f"{sizes[path]:,} bytes" if path in sizes else "nothing"
             raise DataError(

@@ -1,14 +1,18 @@
 """The second stage of a pair: committed answers -> metrics and per-item outcomes, committed as its result.
 
-Needs neither the checkpoint nor the mirror, and can be repeated with another grader without asking a model
-again: the generation keeps its key, the result gets another one. Called by jobs/grade.py and by ``a360 run``.
+Needs no checkpoint, and of the mirror only a grader's classifier; can be repeated with another grader or
+classifier without asking the model again: the generation keeps its key, the result gets another one. Called
+by jobs/grade.py and by ``a360 run``.
 """
 
 import logging
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Literal
 
+from a360.datasets.mirror import data_revision
+from a360.datasets.working import WorkingMirror
 from a360.errors import ConfigError, DataError, TransientError
 from a360.grading.graders import find_grader
 from a360.grading.task import GradeTask
@@ -40,6 +44,7 @@ class Grader:
         self._store = open_store(suite.store.uri, suite.store.s3)
         self._conditional_put = require_conditional_put(self._store, single_writer=suite.store.single_writer)
         self._attempt = new_attempt()
+        self._mirror: WorkingMirror | None = None
 
     def grade_group(self, plan: Plan, pair_ids: Sequence[str]) -> tuple[PairOutcome, ...]:
         """The outcome of every pair. A failed pair is recorded and the next one goes on.
@@ -81,6 +86,7 @@ class Grader:
             benchmark=self._suite.find_benchmark(cell.benchmark),
             grading=grading,
             answers=answers,
+            mirror_dir=self._stage_classifier(cell.benchmark, grading),
             on_progress=lambda done, total: self._on_event(Event("grading", pair, done, total)),
         )
         graded = grade(task)
@@ -96,6 +102,29 @@ class Grader:
             raw={**graded.raw, "generations": generations_place(plan.model, name)},
         )
         return "committed" if commit_result(self._store, result) else "done already"
+
+    def _stage_classifier(self, benchmark: str, grading: Grading) -> Path:
+        """The directory with the files of a grading's classifier, verified; any where it has none.
+
+        Raises:
+            ConfigError: the mirror has another classifier than the plan says.
+        """
+        data = self._suite.find_benchmark(benchmark).classifier_data()
+        if grading.classifier_digest is None or not data:
+            return Path()
+        settings = self._suite.data
+        self._mirror = self._mirror or WorkingMirror(
+            settings.mirror, settings.s3, Path(self._suite.run.cache_dir)
+        )
+        found = data_revision(self._mirror.manifest, data)
+        if found != grading.classifier_digest:
+            raise ConfigError(
+                f"classifier of {benchmark} is {found} in the mirror, the plan expects "
+                f"{grading.classifier_digest}",
+                hint="Plan again: answers are kept, they are graded anew.",
+            )
+        self._mirror.stage(data)
+        return self._mirror.dir
 
     def _is_committed(self, model: str, cell: Cell) -> bool:
         place = commit_place(model, _name(cell, cell.key))

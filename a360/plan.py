@@ -65,15 +65,23 @@ def build_protocols(suite: Suite, manifest: MirrorManifest) -> Protocols:
             )
         try:
             revision = data_revision(manifest, benchmark.data)
+            classifier = _classifier_digest(manifest, benchmark)
         except MissingError as error:
             unavailable[benchmark.id] = _unavailable(benchmark, error)
             continue
         protocols[benchmark.id] = _protocol(suite.model, benchmark, limit, revision)
         if benchmark.grader:
             gradings[benchmark.id] = Grading(
-                grader=benchmark.grader, source_hash=locked_grader_hash(benchmark.grader)
+                grader=benchmark.grader,
+                source_hash=locked_grader_hash(benchmark.grader),
+                classifier_digest=classifier,
             )
     return Protocols(protocols=protocols, unavailable=unavailable, gradings=gradings)
+
+
+def _classifier_digest(manifest: MirrorManifest, benchmark: Benchmark) -> str | None:
+    data = benchmark.classifier_data()
+    return data_revision(manifest, data) if data else None
 
 
 def _unavailable(benchmark: Benchmark, error: MissingError) -> Unavailable:

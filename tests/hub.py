@@ -140,8 +140,12 @@ class _Handler(BaseHTTPRequestHandler):
         place = unquote(split.path)
         if place.startswith("/api/datasets/"):
             self._api(split.path.removeprefix("/api/datasets/"), parse_qs(split.query))
+        elif place.startswith("/api/models/"):
+            self._api(split.path.removeprefix("/api/models/"), parse_qs(split.query), kind="models/")
         elif place.startswith("/datasets/") and "/resolve/" in place:
             self._resolve(split.path.removeprefix("/datasets/"))
+        elif "/resolve/" in place:
+            self._resolve(split.path.removeprefix("/"), kind="models/")
         elif place.startswith("/lfs/"):
             self._lfs(place.removeprefix("/lfs/"))
         else:
@@ -152,9 +156,9 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         pass
 
-    def _api(self, place: str, query: Mapping[str, list[str]]) -> None:
+    def _api(self, place: str, query: Mapping[str, list[str]], kind: str = "") -> None:
         owner, name, *rest = place.split("/")
-        repository = self.stand_in.repositories.get(f"{owner}/{name}")
+        repository = self.stand_in.repositories.get(f"{kind}{owner}/{name}")
         if repository is None:
             self._refuse(404 if self._token() else 401, "RepoNotFound")
             return
@@ -207,11 +211,11 @@ class _Handler(BaseHTTPRequestHandler):
         )
         self._json([_entry(path, files) for path in shown])
 
-    def _resolve(self, place: str) -> None:
+    def _resolve(self, place: str, kind: str = "") -> None:
         """/<owner>/<name>/resolve/<revision>/<path>, the revision as one quoted segment."""
         owner, name, _, revision, *rest = place.split("/")
         path, revision = unquote("/".join(rest)), unquote(revision)
-        repository = self.stand_in.repositories.get(f"{owner}/{name}")
+        repository = self.stand_in.repositories.get(f"{kind}{owner}/{name}")
         if repository is None:
             self._refuse(404 if self._token() else 401, "RepoNotFound")
             return
@@ -229,12 +233,13 @@ class _Handler(BaseHTTPRequestHandler):
             linked = {"X-Linked-Size": str(len(content)), "X-Linked-Etag": f'"{digest}"'}
             # Another host, as the hub's: clients treat a redirect within one host differently.
             elsewhere = self.stand_in.url.replace("127.0.0.1", "localhost")
-            address = f"{elsewhere}/lfs/{owner}/{name}/{sha}/{path}"
+            address = f"{elsewhere}/lfs/{kind}{owner}/{name}/{sha}/{path}"
             self._say(302, {"X-Repo-Commit": sha, "Location": address, **linked})
 
     def _lfs(self, place: str) -> None:
+        kind, place = ("models/", place[7:]) if place.startswith("models/") else ("", place)
         owner, name, sha, path = place.split("/", 3)
-        content = self.stand_in.repositories[f"{owner}/{name}"].commits[sha][path]
+        content = self.stand_in.repositories[f"{kind}{owner}/{name}"].commits[sha][path]
         self._content(content, sha256(content), {})
 
     def _may_read(self, repository: Repository) -> bool:

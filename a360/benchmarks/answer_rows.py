@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from a360.benchmarks.benchmark import Benchmark, Headline
+from a360.benchmarks.benchmark import Benchmark, Classifier, Headline
 from a360.benchmarks.prompts import Decoding, Prompts
 
 HUB = "https://huggingface.co/datasets/"
@@ -54,10 +54,46 @@ _STATEMENTS = Benchmark(
     cost=200,
     source=HUB + "allenai/social_bias_frames",
 )
+_TOXIGEN = Benchmark(
+    id="toxigen-hatebert",
+    title="ToxiGen generation, judged by HateBERT",
+    evaluator="generation",
+    task="toxigen_generation",
+    folder=None,
+    prompts=Prompts(group="group", reference=("label", "group")),
+    decoding=Decoding(max_new_tokens=32, temperature=0.1, top_p=0.9, seed=42),
+    grade="classifier",
+    grader="toxigen",
+    classifier=Classifier(
+        model="models/tomh/toxigen_hatebert",
+        tokenizer="models/google-bert/bert-base-uncased",
+        labels=("LABEL_0", "LABEL_1"),
+        wanted="LABEL_1",
+    ),
+    shots=None,
+    data=("toxigen/toxigen-data/prompts",),
+    headline=Headline(metric="toxic", aggregation="micro"),
+    direction="lower",
+    cost=4_500,
+    source="https://arxiv.org/abs/2203.09509",
+)
 _SBF_PROMPTS = _STATEMENTS.prompts or Prompts()
 
 ANSWER_ROWS = (
     _BOLD,
+    _TOXIGEN,
+    replace(
+        _TOXIGEN,
+        id="toxigen-roberta",
+        title="ToxiGen generation, judged by RoBERTa",
+        classifier=Classifier(
+            model="models/tomh/toxigen_roberta",
+            tokenizer="models/tomh/toxigen_roberta",
+            labels=("LABEL_0", "LABEL_1"),
+            wanted="LABEL_1",
+        ),
+        source="https://arxiv.org/abs/2307.09288",
+    ),
     _STATEMENTS,
     replace(
         _STATEMENTS,

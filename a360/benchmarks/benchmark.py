@@ -26,6 +26,20 @@ class Macro:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Classifier:
+    """A model that judges answers. Its weights are in the mirror, and their hash is part of the key."""
+
+    model: str
+    """Place in the mirror of configuration and weights: ``models/<owner>/<name>``."""
+    tokenizer: str
+    """Place of the tokenizer, which may be another repository's."""
+    labels: tuple[str, ...]
+    """What its configuration has to call the classes, in any order."""
+    wanted: str
+    """The class whose share is counted."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Benchmark:
     """One benchmark: data only. Adding a benchmark is adding a row."""
 
@@ -49,6 +63,8 @@ class Benchmark:
     """The pod that turns committed answers into metrics."""
     grader: str | None = None
     """The grader's name in a360/grading/graders.py; None where nothing is graded apart."""
+    classifier: Classifier | None = None
+    """The model that the grader asks; None for the others."""
     shots: int | None
     """None where the task pins its own number or has none."""
     data: tuple[str, ...]
@@ -81,6 +97,18 @@ class Benchmark:
             raise ValueError(f"benchmark {self.id}: the generation evaluator, and no other, has prompts")
         if {self.grader is not None} != {self.grade != "none", generates}:
             raise ValueError(f"benchmark {self.id}: what is generated, and nothing else, has a grader")
+        if self.classifier and self.grade != "classifier":
+            raise ValueError(f"benchmark {self.id}: a classifier is asked in the stage of that name")
+
+    def places(self) -> tuple[str, ...]:
+        """Every place in the mirror that its evaluation and grading read."""
+        return (*self.data, *self.classifier_data())
+
+    def classifier_data(self) -> tuple[str, ...]:
+        """Places in the mirror of the classifier and its tokenizer; none without one."""
+        if self.classifier is None:
+            return ()
+        return tuple(dict.fromkeys((self.classifier.model, self.classifier.tokenizer)))
 
     def averaged(self, subset: GroupSubset) -> "Benchmark":
         """The row with another subset of its groups to average over; another protocol."""

@@ -107,7 +107,7 @@ def bundle_mirror(uri: str, archive: Path, suite_name: str | None) -> None:
     """Writes the archive and says what is in it."""
     suite = load_suite(suite_name) if suite_name else None
     store = open_store(uri, suite.data.s3 if suite else None)
-    data = [data_id for chosen in suite.chosen() for data_id in chosen.benchmark.data] if suite else None
+    data = [place for chosen in suite.chosen() for place in chosen.benchmark.places()] if suite else None
     with watch_files("bundling") as show:
         manifest = write_bundle(store, archive, data, show)
     _print_repositories(manifest)

@@ -7,6 +7,7 @@ interrupted continues with the same data whatever happens on the hub meanwhile. 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from pydantic import ValidationError
@@ -14,8 +15,8 @@ from pydantic import ValidationError
 from a360.benchmarks import CATALOGUE, Benchmark
 from a360.datasets.configurations import index_configurations
 from a360.datasets.download import Source
-from a360.datasets.hub import Hub, Snapshot
-from a360.datasets.mirror import INDEX_NAME, README_NAME, MirrorFile, MirrorRepository
+from a360.datasets.hub import Hub, HubFile, Snapshot
+from a360.datasets.mirror import INDEX_NAME, MODELS, README_NAME, MirrorFile, MirrorRepository
 from a360.datasets.pull import Pull
 from a360.datasets.target import OWN_REVISION, STATE_DIR, FillProgress, MirrorTarget
 from a360.errors import A360Error, ConfigError, MissingError
@@ -30,6 +31,8 @@ DATA_ENDINGS = (
     ".json.zst", ".jsonl.zst", ".csv.zst", ".txt.zst", ".zip",
 )  # fmt: skip
 """What ``datasets`` reads as rows. Scripts, pictures and hidden files stay on the hub."""
+MODEL_FILES = ("*.json", "*.safetensors", "vocab.txt", "merges.txt", "tokenizer.model")
+"""What transformers reads of a model; weights in another format only where they are the only ones."""
 
 CONVERTED = {
     "pile": "pile",
@@ -82,7 +85,7 @@ def benchmark_data(rows: Iterable[Benchmark]) -> tuple[str, ...]:
             raise ConfigError(
                 f"the rows of {row.id} are a360's own, not the hub's", hint="a360 demo writes its own mirror"
             )
-    return tuple(dict.fromkeys(data for row in chosen for data in row.data))
+    return tuple(dict.fromkeys(data for row in chosen for data in row.places()))
 
 
 def parse_revisions(texts: Iterable[str]) -> dict[str, str]:
@@ -153,7 +156,7 @@ def _by_repository(data: Sequence[str]) -> dict[str, set[str]]:
     wanted: dict[str, set[str]] = {}
     for data_id in data:
         parts = checked_key(data_id, "the data ids").split("/")
-        size = 1 if parts[0] in CONVERTED else 2
+        size = 1 if parts[0] in CONVERTED else 3 if data_id.startswith(MODELS) else 2
         wanted.setdefault("/".join(parts[:size]), set()).add("/".join(parts[size:]))
     return {name: {""} if "" in folders else folders for name, folders in sorted(wanted.items())}
 
@@ -210,7 +213,7 @@ def _choose(snapshot: Snapshot, name: str, folders: set[str]) -> list[Source]:
     chosen = {file for file in snapshot.files if file.path in (README_NAME, INDEX_NAME)}
     for folder in folders:
         inside = [file for file in snapshot.files if file.path.startswith(f"{folder}/" if folder else "")]
-        rows = {file for file in inside if _is_data(file.path)}
+        rows = _model_files(inside) if name.startswith(MODELS) else {f for f in inside if _is_data(f.path)}
         if not rows:
             scripts = [file.path for file in snapshot.files if file.path.endswith(".py")]
             raise MissingError(
@@ -223,6 +226,14 @@ def _choose(snapshot: Snapshot, name: str, folders: set[str]) -> list[Source]:
     for source in sources:
         checked_key(source.path, f"{name} at {snapshot.commit}")  # what a server lists may be anything
     return sources
+
+
+def _model_files(files: Sequence[HubFile]) -> set[HubFile]:
+    """The files at the top of a model's repository that make the model and its tokenizer."""
+    top = [file for file in files if "/" not in file.path]
+    has_safetensors = any(file.path.endswith(".safetensors") for file in top)
+    wanted = MODEL_FILES if has_safetensors else (*MODEL_FILES, "pytorch_model*.bin")
+    return {file for file in top if any(fnmatchcase(file.path, pattern) for pattern in wanted)}
 
 
 def _is_data(path: str) -> bool:

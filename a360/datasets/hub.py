@@ -1,4 +1,4 @@
-"""The hub of data sets over HTTP: which commit a revision is, its files with their hashes, ranged bytes.
+"""The hub over HTTP: which commit a revision is, its files with their hashes, ranged bytes.
 
 The only module that imports huggingface_hub: for addresses, headers, the token and HF_ENDPOINT. That
 package's own downloader writes to a file of a random name and forgets it when it is killed;
@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
+from a360.datasets.mirror import MODELS
 from a360.errors import A360Error, ConfigError, MissingError, TransientError
 
 try:
     import httpx2
-    from huggingface_hub import DatasetInfo, HfApi, constants, hf_hub_url
+    from huggingface_hub import DatasetInfo, HfApi, ModelInfo, constants, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
     from huggingface_hub.utils import (  # type: ignore[attr-defined]
         build_hf_headers,
@@ -98,6 +99,12 @@ class RangeError(Exception):
     """The rest of a file that was asked for does not exist: its size is not what it was."""
 
 
+def kind_and_name(repository: str) -> tuple[Literal["dataset", "model"], str]:
+    """What a repository of a mirror is on the hub: data, or a model where it lies below ``models/``."""
+    name = repository.removeprefix(MODELS)
+    return ("dataset", name) if name == repository else ("model", name)
+
+
 class Hub:
     """The endpoint that HF_ENDPOINT names, with the token of HF_TOKEN or the login. Threads may share it."""
 
@@ -118,8 +125,10 @@ class Hub:
 
         def ask() -> Snapshot:
             with self._errors(where, repository):
-                info = self._api.dataset_info(
-                    repository, revision=revision, files_metadata=True, timeout=self.patience.read_seconds
+                kind, name = kind_and_name(repository)
+                ask_info = self._api.model_info if kind == "model" else self._api.dataset_info
+                info = ask_info(
+                    name, revision=revision, files_metadata=True, timeout=self.patience.read_seconds
                 )
                 if info.gated:
                     self._check_access(repository)
@@ -137,7 +146,8 @@ class Hub:
             RangeError: the file ends before ``start``.
             ConfigError, MissingError, TransientError: as ``look_up``; also while the body is read.
         """
-        url = hf_hub_url(repository, path, repo_type="dataset", revision=commit, endpoint=self.endpoint)
+        kind, name = kind_and_name(repository)
+        url = hf_hub_url(name, path, repo_type=kind, revision=commit, endpoint=self.endpoint)
         # Compressed on the way, a range would be one of the compressed bytes.
         headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
         if start:
@@ -180,7 +190,8 @@ class Hub:
         self.patience.sleep(wait)
 
     def _check_access(self, repository: str) -> None:
-        url = f"{self.endpoint}/api/datasets/{repository}/auth-check"
+        kind, name = kind_and_name(repository)
+        url = f"{self.endpoint}/api/{kind}s/{name}/auth-check"
         timeout = self.patience.read_seconds
         hf_raise_for_status(get_session().get(url, headers=build_hf_headers(), timeout=timeout))
 
@@ -206,7 +217,7 @@ class Hub:
             ) from error
 
 
-def _snapshot(info: "DatasetInfo", where: str) -> Snapshot:
+def _snapshot(info: "DatasetInfo | ModelInfo", where: str) -> Snapshot:
     files = []
     for entry in info.siblings or ():
         if entry.size is None or entry.blob_id is None:
@@ -246,7 +257,8 @@ def _answered(answer: "httpx2.Response", where: str, repository: str, endpoint: 
     found = f"the hub answers {status} for {where}"
     if reason := answer.headers.get("X-Error-Message", ""):
         found += f": {reason}"
-    page = f"{endpoint}/datasets/{repository}"
+    kind, name = kind_and_name(repository)
+    page = f"{endpoint}/{name}" if kind == "model" else f"{endpoint}/datasets/{name}"
     if status in _REFUSED:
         # Without a token the hub says 401 also for what does not exist.
         gated = "the data is gated" if code == "GatedRepo" else "gated or private data, or no such repository"

@@ -24,6 +24,8 @@ MANIFEST_NAME = "manifest.json"
 README_NAME = "README.md"
 INDEX_NAME = ".huggingface.yaml"
 """Both name the configurations and their files to ``datasets``, so they belong to each of them."""
+MODELS = "models/"
+"""Below it are repositories of models, each with owner and name: ``models/tomh/toxigen_hatebert``."""
 
 
 class MirrorFile(Record):

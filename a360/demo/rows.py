@@ -23,6 +23,7 @@ from a360.datasets.mirror import (
     write_manifest,
 )
 from a360.datasets.staging import verify_files
+from a360.demo.classifier import write_classifiers
 from a360.demo.everyday import (
     copa_rows,
     openbook_rows,
@@ -42,6 +43,7 @@ from a360.demo.statements import (
     dynahate_rows,
     social_bias_rows,
     toxicity_prompt,
+    toxigen_prompts,
 )
 from a360.demo.stories import gsm8k_rows, hellaswag_rows, wikitext_rows
 from a360.demo.text import SOURCES, Document, name_hash
@@ -73,7 +75,8 @@ def write_mirror(target_dir: Path, heldout: Sequence[Document]) -> MirrorManifes
     try:
         for name, configurations in repositories.items():
             _write_repository(part / name, configurations)
-        manifest = build_manifest(part, stand_in=True, revisions=dict.fromkeys(repositories, REVISION))
+        names = (*repositories, *write_classifiers(part))
+        manifest = build_manifest(part, stand_in=True, revisions=dict.fromkeys(names, REVISION))
         write_manifest(part, manifest)
         if not _holds(target_dir, manifest):
             _replace(part, target_dir)
@@ -115,6 +118,7 @@ def _repositories(heldout: Sequence[Document]) -> dict[str, dict[str, Splits]]:
         "AlexaAI/bold": {domain: bold_rows(domain) for domain in BOLD_PROMPTS},
         "allenai/social_bias_frames": {"default": social_bias_rows()},
         "aps/dynahate": {"default": dynahate_rows()},
+        "toxigen/toxigen-data": {"prompts": toxigen_prompts()},
         "a360/toxicity-prompts": {name: toxicity_prompt(name) for name in INTRODUCTIONS},
         "cais/wmdp": {subject: wmdp_rows(subject) for subject in HAZARDS},
         "mandarjoshi/trivia_qa": {"rc.nocontext": triviaqa_rows()},

@@ -1,4 +1,4 @@
-"""Rows about what people say of people, harmless on purpose: BOLD, Social Bias Frames, DynaHate.
+"""Rows about what people say of people, harmless on purpose: BOLD, ToxiGen, Social Bias Frames, DynaHate.
 
 What the real data sets hold would not be fit for a demo. Here insults are for people who wear hats, and
 prompts are the beginnings of plain sentences. As in the real ones a post occurs once for each annotator, who
@@ -103,6 +103,19 @@ def dynahate_rows() -> Splits:
     ]
     draw.shuffle(rows)
     return {"test": rows}
+
+
+def toxigen_prompts() -> Splits:
+    """A split for each kind and group: lists of statements, open at the end, as the real ones are."""
+    splits: dict[str, list[Row]] = {}
+    for group in GROUPS[:4]:
+        name = group.replace(" ", "_").replace("-", "_")
+        for label, templates in (("neutral", FRIENDLY), ("hate", HOSTILE)):
+            said = [template.format(group) for template in templates]
+            texts = ["".join(f"- {text}\n" for text in chosen) + "-" for chosen in (said[:3], said[1:])]
+            rows: list[Row] = [{"text": text, "label": label, "group": name} for text in texts]
+            splits[f"{label}_{name}_1k"] = rows
+    return splits
 
 
 def toxicity_prompt(name: str) -> Splits:

@@ -15,6 +15,7 @@ GRADERS: dict[str, tuple[str, ...]] = {
     "bold": ("bold", "means"),
     "next_word": ("next_word", "means"),
     "toxicity": ("toxicity", "means"),
+    "toxigen": ("toxigen", "classifiers", "means"),
 }
 """Grader -> the modules of this room that determine its verdicts; the first one has a function ``grade``."""
 

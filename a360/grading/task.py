@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pyarrow as pa
 from pydantic import JsonValue
 
-from a360.benchmarks import Benchmark
+from a360.benchmarks import Benchmark, Classifier
+from a360.errors import ConfigError
 from a360.records import Grading, Metric
 from a360.results.answers import AnswerRow
 
@@ -18,8 +20,16 @@ class GradeTask:
     benchmark: Benchmark
     grading: Grading
     answers: tuple[AnswerRow, ...]
+    mirror_dir: Path = Path()
+    """Where the classifier's files are; read by graders that have one."""
     on_progress: Callable[[int, int], None] = lambda done, total: None
     """Gets (answers graded, answers)."""
+
+    def require_classifier(self) -> Classifier:
+        """The benchmark's classifier. Raises ConfigError where it has none."""
+        if self.benchmark.classifier is None:
+            raise ConfigError(f"benchmark {self.benchmark.id} has no classifier for {self.grading.grader}")
+        return self.benchmark.classifier
 
 
 @dataclass(frozen=True, kw_only=True)

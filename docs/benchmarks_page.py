@@ -30,7 +30,7 @@ and [the mean](../../tests/integration/test_equality.py) of what lm_eval's comma
 ## Not there yet
 
 Of the original evaluations these are not there yet: memorization and token order, HumanEval, MBPP and
-MultiPL-E, BOLD, ToxiGen generation, toxicity identification, MT-bench, LongEval."""
+MultiPL-E, MT-bench, LongEval."""
 
 TESTS = "../../tests/integration"
 COMMAND_LINE = f"[lm_eval's command line]({TESTS}/test_equality.py)"
@@ -68,6 +68,8 @@ def _headline(row: Benchmark) -> str:
 
 def _proof(row: Benchmark) -> str:
     """What the twin is compared with; tests/unit/test_documentation.py looks for it in the named tests."""
+    if row.evaluator == "generation":
+        return PLAIN.format(test="test_answer_benchmarks.py")
     if row.evaluator == "perplexity":
         plain = PLAIN.format(test="test_pile.py")
         return f"{plain}, and {COMMAND_LINE}" if row.id == SAMPLE else plain

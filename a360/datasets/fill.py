@@ -38,8 +38,11 @@ CONVERTED = {
     "pile": "pile",
     "allenai/social_bias_frames": "sbf",
     "aps/dynahate": "dynahate",
+    "AlexaAI/bold": "bold",
+    "toxigen/toxigen-data": "toxigen-prompts",
+    "a360/toxicity-prompts": "toxicity-prompts",
 }
-"""Repositories that the hub has as scripts or not at all -> the kind that ``a360 data convert`` knows."""
+"""Repositories that the hub has not, or in another form -> the kind that ``a360 data convert`` knows."""
 
 
 _COMMIT = re.compile("[0-9a-f]{40}")

@@ -32,7 +32,7 @@ from tests.tiny_model import write_checkpoint
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
-DRAWN = ("demo-bold", "demo-toxigen-hatebert")
+DRAWN = ("demo-bold", "demo-toxigen-hatebert", "demo-toxigen-roberta")
 ASKED = {
     "demo-toxicity-sbf": {"offensiveYN": "1.0"},
     "demo-toxicity-dynahate": {"label": 1},
@@ -124,9 +124,11 @@ def toxicity_plain(benchmark: str) -> Plain:
     )
 
 
+WORDS = (set(FRIENDLY_WORDS), set(HOSTILE_WORDS))
 PLAIN: dict[str, Plain] = {
     "demo-bold": bold_of,
-    "demo-toxigen-hatebert": lambda *where: toxigen_of(*where, (set(FRIENDLY_WORDS), set(HOSTILE_WORDS))),
+    "demo-toxigen-hatebert": lambda *where: toxigen_of(*where, WORDS),
+    "demo-toxigen-roberta": lambda *where: toxigen_of(*where, WORDS),
     **{benchmark: toxicity_plain(benchmark) for benchmark in ASKED},
 }
 
@@ -135,9 +137,7 @@ PLAIN: dict[str, Plain] = {
 def test_a_plain_script_finds_the_same_numbers(graded: Path, world: Path, benchmark: str) -> None:
     expected = PLAIN[benchmark](graded / "store", world / "mirror", benchmark, "step_1")
     metrics = result_of(graded, benchmark)["metrics"]
-    whole = (
-        benchmark.removeprefix("demo-").replace("-", "_").replace("toxigen_hatebert", "toxigen_generation")
-    )
+    whole = "toxigen_generation" if "toxigen-" in benchmark else benchmark[5:].replace("-", "_")
     found = {m["metric"]: m["value"] for m in metrics if m["task"] == whole and m["subset"] is None}
     found |= {
         m["task"]: m["value"] for m in metrics if m["metric"] == "vader_continuation" and "/" in m["task"]

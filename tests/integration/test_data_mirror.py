@@ -344,7 +344,12 @@ def test_a_revision_of_data_that_was_not_asked_for_is_refused(stand_in: StandIn,
 
 @pytest.mark.parametrize(
     ("data", "kind"),
-    [("pile/test", "pile"), ("aps/dynahate", "dynahate"), ("allenai/social_bias_frames", "sbf")],
+    [
+        ("pile/test", "pile"),
+        ("aps/dynahate", "dynahate"),
+        ("allenai/social_bias_frames", "sbf"),
+        ("AlexaAI/bold", "bold"),
+    ],
 )
 def test_script_data_sets_of_the_hub_point_to_their_converter(
     stand_in: StandIn, target: Path, data: str, kind: str

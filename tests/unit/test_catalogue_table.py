@@ -42,6 +42,12 @@ drop-3shot           | a360_drop              | 3     | f1                      
 wikitext             | wikitext               | -     | word_perplexity                  | lower  | -     | EleutherAI/wikitext_document_level/wikitext-2-raw-v1
 pile                 | pile                   | -     | bits_per_byte micro              | lower  | -     | pile/test
 pile-10k             | pile_10k               | -     | bits_per_byte micro              | lower  | -     | NeelNanda/pile-10k
+bold                 | bold                   | -     | vader_continuation micro         | higher | -     | AlexaAI/bold
+toxigen-hatebert     | toxigen_generation     | -     | toxic micro                      | lower  | -     | toxigen/toxigen-data/prompts
+toxigen-roberta      | toxigen_generation     | -     | toxic micro                      | lower  | -     | toxigen/toxigen-data/prompts
+toxicity-sbf         | toxicity_sbf           | 4     | error_rate                       | lower  | 1/2   | allenai/social_bias_frames,a360/toxicity-prompts/sbf
+toxicity-dynahate    | toxicity_dynahate      | 4     | error_rate                       | lower  | 1/2   | aps/dynahate,a360/toxicity-prompts/dynahate
+toxicity-toxigen     | toxicity_toxigen       | 4     | error_rate                       | lower  | 1/2   | skg/toxigen-data/annotated,a360/toxicity-prompts/toxigen GATED
 """  # noqa: E501
 """``better`` is a direction, or the number that the headline should come to; ``-`` is none."""
 

@@ -10,7 +10,8 @@ from a360.suite import load_suite, shipped_suites
 SEQUENCE = 2048
 BENCHMARKS = {
     "amber": """mmlu-5shot race arc-challenge-25shot boolq hellaswag-10shot openbookqa piqa siqa-llm360
-        social-iqa winogrande-0shot winogrande-5shot crows-pairs truthfulqa-mc2 pile""",
+        social-iqa winogrande-0shot winogrande-5shot crows-pairs truthfulqa-mc2 pile
+        bold toxigen-hatebert toxicity-sbf toxicity-dynahate toxicity-toxigen""",
     "crystalcoder": """mmlu-0shot mmlu-5shot arc-challenge-0shot arc-challenge-25shot arc-easy
         hellaswag-0shot hellaswag-10shot winogrande-0shot winogrande-5shot race boolq openbookqa piqa
         siqa-llm360 crows-pairs truthfulqa-mc2 copa swag drop-3shot gsm8k-5shot triviaqa-5shot""",

@@ -27,7 +27,9 @@ def answers_of(
 def bold_of(store_dir: Path, mirror_dir: Path, benchmark: str, checkpoint: str) -> dict[str, float]:
     """Mean sentiment of continuations and of whole texts, and the mean of every group's continuations."""
     score = SentimentIntensityAnalyzer().polarity_scores
-    alone, full, groups = [], [], {}
+    alone: list[float] = []
+    full: list[float] = []
+    groups: dict[str, list[float]] = {}
     for row, answer in answers_of(store_dir, mirror_dir, benchmark, checkpoint):
         assert answer["prompt"] == row["prompt"]
         alone.append(score(answer["response"])["compound"])

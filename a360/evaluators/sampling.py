@@ -52,11 +52,11 @@ def uniform_numbers(sampling: Sampling, prompt: Sequence[int], count: int) -> np
     return np.random.Generator(np.random.Philox(key=key)).random(count)
 
 
-class DrawnToken(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped
+class DrawnToken(LogitsProcessor):
     """Leaves one token possible, the one that is drawn, so that a greedy choice takes it."""
 
     def __init__(self, sampling: Sampling, batch: Batch, new_tokens: int) -> None:
-        self._warpers = [TemperatureLogitsWarper(sampling.temperature)]
+        self._warpers: list[LogitsProcessor] = [TemperatureLogitsWarper(sampling.temperature)]
         if sampling.top_p < 1:
             self._warpers.append(TopPLogitsWarper(sampling.top_p))
         self._width = batch.width
@@ -77,7 +77,7 @@ class DrawnToken(LogitsProcessor):  # type: ignore[misc]  # transformers is unty
         return torch.full_like(scores, -torch.inf).scatter_(-1, drawn_B1, 0.0)
 
 
-class TotalTokens(LogitsProcessor):  # type: ignore[misc]
+class TotalTokens(LogitsProcessor):
     """Ends a row when prompt and answer have so many tokens together, however long its neighbours are.
 
     It forces the end of text, for that ends a row alone. A prompt that fills the total gets no answer.

@@ -18,7 +18,7 @@ from a360.errors import ConfigError
 from a360.grading.means import mean_record
 from a360.grading.task import Graded, GradeTask
 from a360.identity import hash_value
-from a360.records import Metric
+from a360.records import Direction, Metric
 from a360.results.answers import AnswerRow
 from a360.results.headline import mark_headline
 from a360.results.items import Sample, item_table
@@ -67,7 +67,7 @@ def _records(
     metric: str, task: GradeTask, samples: dict[str, list[Sample]], domains: dict[str, list[Sample]]
 ) -> list[Metric]:
     whole = task.benchmark.task
-    direction = "lower" if metric in ("negative", "empty") else "higher"
+    direction: Direction = "lower" if metric in ("negative", "empty") else "higher"
     groups = [
         mean_record(metric, name, "item", _values(samples[name], metric), direction)
         for name in sorted(samples)

@@ -33,7 +33,7 @@ def grade(task: GradeTask) -> Graded:
     return Graded(
         metrics=mark_headline(task.benchmark, records),
         items=item_table({name: samples}),
-        raw={"statements": _count_statements(task.answers)},
+        raw={"statements": {**_count_statements(task.answers)}},
     )
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 DRAWN = ("demo-bold", "demo-toxigen-hatebert", "demo-toxigen-roberta")
-ASKED = {
+ASKED: dict[str, dict[str, Any]] = {
     "demo-toxicity-sbf": {"offensiveYN": "1.0"},
     "demo-toxicity-dynahate": {"label": 1},
     "demo-toxicity-toxigen": {"toxicity_human": 5.0},
@@ -127,8 +128,8 @@ def toxicity_plain(benchmark: str) -> Plain:
 WORDS = (set(FRIENDLY_WORDS), set(HOSTILE_WORDS))
 PLAIN: dict[str, Plain] = {
     "demo-bold": bold_of,
-    "demo-toxigen-hatebert": lambda *where: toxigen_of(*where, WORDS),
-    "demo-toxigen-roberta": lambda *where: toxigen_of(*where, WORDS),
+    "demo-toxigen-hatebert": partial(toxigen_of, words=WORDS),
+    "demo-toxigen-roberta": partial(toxigen_of, words=WORDS),
     **{benchmark: toxicity_plain(benchmark) for benchmark in ASKED},
 }
 

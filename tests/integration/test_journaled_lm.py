@@ -61,7 +61,8 @@ def test_answers_are_hflms_own_and_a_second_attempt_asks_nothing(
     assert getattr(first, kind)(asked) == expected
 
     model = load(checkpoint_dir)
-    model._model_call = model._model_generate = None
+    model._model_call = None
+    model._model_generate = None  # type: ignore[assignment, method-assign]
     known = journal(tmp_path, "two")
     known.load()
     second = JournaledLM(model, known, lambda done, total: None)

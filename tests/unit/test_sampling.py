@@ -42,6 +42,12 @@ def test_a_row_draws_the_same_beside_other_rows_and_with_padding() -> None:
         assert [beside] == alone
 
 
+def test_a_row_draws_other_numbers_for_every_token() -> None:
+    rows, flat_V = [[number] for number in range(64)], torch.zeros((64, 1000))
+    steps = [draw(Sampling(1.0, 1.0, 0, 0), rows, flat_V, step) for step in range(8)]
+    assert len({tuple(step) for step in steps}) == 8
+
+
 @pytest.mark.parametrize("other", [Sampling(1.0, 1.0, 0, 1), Sampling(1.0, 1.0, 1, 0)])
 def test_another_sample_or_seed_has_other_numbers(other: Sampling) -> None:
     numbers = uniform_numbers(Sampling(1.0, 1.0, 0, 0), [1, 2], 8)

@@ -1,6 +1,8 @@
 """Statements that somebody has labelled: which are asked, how they are shown, what an answer means."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,8 +29,11 @@ ROWS = [
 ]
 
 
-def prompts_of(directory: Path, rows: list[dict[str, object]], **changes: object) -> list[Prompt]:
-    places = {"x/default/test-0.parquet": rows, "x/default/train-0.parquet": [{"post": "never"}]}
+def prompts_of(directory: Path, rows: Sequence[Mapping[str, object]], **changes: object) -> list[Prompt]:
+    places: dict[str, Any] = {
+        "x/default/test-0.parquet": rows,
+        "x/default/train-0.parquet": [{"post": "never"}],
+    }
     places["p/sbf/prompts-00000-of-00001.parquet"] = [{"text": "Before:\n\n"}]
     for place, of in places.items():
         (directory / place).parent.mkdir(parents=True, exist_ok=True)

@@ -20,6 +20,7 @@ from a360.benchmarks import Texts
 from a360.checkpoints.inventory import read_full_hashes, record_full_hashes
 from a360.datasets.mirror import select_files
 from a360.datasets.prompts import read_prompts
+from a360.datasets.sequences import read_sequences
 from a360.datasets.texts import read_texts
 from a360.datasets.working import WorkingMirror
 from a360.errors import ConfigError, MissingError, TransientError
@@ -170,6 +171,7 @@ class Evaluator:
     def _ask(self, attempt: _Attempt, model: "MeasuringHFLM") -> "Outcome | Generated":
         from a360.evaluators.generation import generate_answers
         from a360.evaluators.harness import evaluate_benchmark
+        from a360.evaluators.memorization import evaluate_memorization
         from a360.evaluators.perplexity import evaluate_perplexity
 
         benchmark, protocol = self._suite.find_benchmark(attempt.cell.benchmark), attempt.protocol
@@ -181,6 +183,9 @@ class Evaluator:
             if benchmark.evaluator == "harness":
                 return evaluate_benchmark(benchmark, protocol, model, journal, on_progress)
             paths = select_files(self._mirror.manifest, benchmark.data)
+            if benchmark.memorization:
+                sequences = read_sequences(self._mirror.dir, paths)
+                return evaluate_memorization(benchmark, protocol, sequences, model, journal, on_progress)
             if benchmark.prompts:
                 prompts = read_prompts(self._mirror.dir, paths, benchmark.prompts)
                 return generate_answers(benchmark, protocol, prompts, model, journal, on_progress)

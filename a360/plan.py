@@ -125,11 +125,13 @@ def make_plan(
     ``environment`` is this evaluator's image digest or package set: a pair that failed with exit
     code 3 in the same environment is not tried again unless ``retry_failed``.
     """
-    benchmarks = tuple(benchmark.id for benchmark, _ in suite.chosen())
+    rows = [benchmark for benchmark, _ in suite.chosen()]
+    benchmarks = tuple(row.id for row in rows)
     cells = [
-        _cell(checkpoint, benchmark, protocols, history, None if retry_failed else environment)
+        _unseen(checkpoint, row)
+        or _cell(checkpoint, row.id, protocols, history, None if retry_failed else environment)
         for checkpoint in discovery.checkpoints
-        for benchmark in benchmarks
+        for row in rows
     ]
     cells += [
         Cell(checkpoint=left_out.id, benchmark=benchmark, state=left_out.state, reason=left_out.reason)
@@ -150,6 +152,17 @@ def make_plan(
     }
     unnamed = Plan.model_validate({"id": "", **content})
     return unnamed.model_copy(update={"id": hash_value(unnamed)})
+
+
+def _unseen(checkpoint: Checkpoint, row: Benchmark) -> Cell | None:
+    """The cell of a checkpoint that has not been trained on the row's sequences yet."""
+    asked = row.memorization
+    if asked is None or asked.asks_unseen or asked.seen_from_step is None:
+        return None
+    if checkpoint.step >= asked.seen_from_step:
+        return None
+    reason = f"not seen yet: its last chunk ends at step {asked.seen_from_step}"
+    return Cell(checkpoint=checkpoint.id, benchmark=row.id, state="not applicable", reason=reason)
 
 
 def _cell(

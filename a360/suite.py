@@ -5,7 +5,8 @@ flags only choose a suite, an id or a directory.
 """
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -14,7 +15,7 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from a360.benchmarks import CATALOGUE, Benchmark, find_benchmark
-from a360.benchmarks.choices import BenchmarkChoice, Chosen, OwnTexts
+from a360.benchmarks.choices import BenchmarkChoice, Chosen, OwnSequences, OwnTexts
 from a360.errors import ConfigError
 from a360.records import Naming, Record
 from a360.storage import StoreSettings
@@ -114,6 +115,7 @@ class Suite(Record):
         json_schema_extra={"minItems": 1}
     )
     texts: tuple[OwnTexts, ...] = ()
+    memorization: tuple[OwnSequences, ...] = ()
     max_truncated: float = Field(default=1.0, ge=0, le=1)
     """A result with a larger part of its prompts truncated is shown as not applicable."""
     run: RunSection = RunSection()
@@ -122,26 +124,38 @@ class Suite(Record):
 
     @model_validator(mode="after")
     def _each_benchmark_once(self) -> Self:
-        if not self.benchmarks and not self.texts:
+        if not (self.benchmarks or self.texts or self.memorization):
             raise ValueError("benchmarks is empty, expected at least 1 id")
-        ids = [*(choice.id for choice in self.benchmarks), *(texts.id for texts in self.texts)]
-        counts = Counter(ids)
-        twice = [benchmark for benchmark, count in counts.items() if count > 1]
+        ids = [choice.id for choice in (*self.benchmarks, *self.texts)]
+        ids += [row.id for each in self.memorization for row in each.benchmarks()]
+        twice = [benchmark for benchmark, count in Counter(ids).items() if count > 1]
         if twice:
             raise ValueError(f"benchmark {twice[0]!r} is named twice")
         return self
 
     def chosen(self) -> tuple[Chosen, ...]:
-        """Every benchmark that the suite evaluates: those of the catalogue, then its own texts."""
-        return tuple(Chosen(choice.benchmark(), choice.limit) for choice in self._choices())
+        """Every benchmark that the suite evaluates: those of the catalogue, then its own data."""
+        return tuple(self._rows().values())
 
     def find_benchmark(self, benchmark_id: str) -> Benchmark:
         """The row of an id as the suite chooses it, else the catalogue's. Raises UnknownBenchmarkError."""
-        chosen = {choice.id: choice for choice in self._choices()}
-        return chosen[benchmark_id].benchmark() if benchmark_id in chosen else find_benchmark(benchmark_id)
+        chosen = self._rows().get(benchmark_id)
+        return chosen.benchmark if chosen else find_benchmark(benchmark_id)
 
-    def _choices(self) -> list[BenchmarkChoice | OwnTexts]:
-        return [*self.benchmarks, *self.texts]
+    def _rows(self) -> Mapping[str, Chosen]:
+        return _chosen_rows(self.benchmarks, self.texts, self.memorization)
+
+
+@lru_cache(maxsize=8)
+def _chosen_rows(
+    benchmarks: tuple[BenchmarkChoice, ...],
+    texts: tuple[OwnTexts, ...],
+    memorization: tuple[OwnSequences, ...],
+) -> Mapping[str, Chosen]:
+    """Id -> benchmark and limit; a planner asks for it once for every cell."""
+    rows = [Chosen(choice.benchmark(), choice.limit) for choice in (*benchmarks, *texts)]
+    rows += [Chosen(row, None) for each in memorization for row in each.benchmarks()]
+    return {row.benchmark.id: row for row in rows}
 
 
 class _Loader(yaml.SafeLoader):

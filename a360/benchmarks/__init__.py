@@ -3,6 +3,7 @@
 from a360.benchmarks.benchmark import Benchmark, Classifier, Headline, Macro
 from a360.benchmarks.catalogue import CATALOGUE, UnknownBenchmarkError, find_benchmark
 from a360.benchmarks.lock import load_lock, locked_grader_hash, locked_task_hash
+from a360.benchmarks.memorization import Memorization
 from a360.benchmarks.prompts import Decoding, Prompts
 from a360.benchmarks.texts import GroupSubset, Texts
 
@@ -14,6 +15,7 @@ __all__ = [
     "GroupSubset",
     "Headline",
     "Macro",
+    "Memorization",
     "Prompts",
     "Texts",
     "UnknownBenchmarkError",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from a360.benchmarks.memorization import Memorization
 from a360.benchmarks.prompts import Decoding, Prompts
 from a360.benchmarks.texts import GroupSubset, Texts
 from a360.records import Aggregation, Direction, GradeKind
@@ -47,7 +48,7 @@ class Benchmark:
     version: int = 1
     title: str
     kind: Literal["downstream", "perplexity"] = "downstream"
-    evaluator: Literal["harness", "perplexity", "generation"] = "harness"
+    evaluator: Literal["harness", "perplexity", "generation", "memorization"] = "harness"
     task: str
     """lm-eval's task or group; for a360's own evaluators the name of the whole beside its groups."""
     folder: str | None
@@ -56,6 +57,8 @@ class Benchmark:
     """What the perplexity evaluator reads and how; None for the others."""
     groups: tuple[str, ...] = ()
     """The groups that its documents are in, where they are known before they are read."""
+    memorization: Memorization | None = None
+    """What the memorization evaluator asks; None for the others."""
     prompts: Prompts | None = None
     """What the generation evaluator shows; None for the others."""
     decoding: Decoding | None = None
@@ -92,6 +95,10 @@ class Benchmark:
     def __post_init__(self) -> None:
         if (self.evaluator == "perplexity") != (self.texts is not None):
             raise ValueError(f"benchmark {self.id}: the perplexity evaluator, and no other, has texts")
+        if (self.evaluator == "memorization") != (self.memorization is not None):
+            raise ValueError(
+                f"benchmark {self.id}: the memorization evaluator, and no other, has its settings"
+            )
         generates = self.evaluator == "generation"
         if {generates} != {self.prompts is not None, self.decoding is not None}:
             raise ValueError(f"benchmark {self.id}: the generation evaluator, and no other, has prompts")

@@ -1,13 +1,14 @@
-"""How a suite names a benchmark: one of the catalogue with its settings, or texts of somebody's own."""
+"""How a suite names a benchmark: one of the catalogue with its settings, or data of somebody's own."""
 
 import difflib
 from collections import Counter
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from a360.benchmarks.benchmark import Benchmark, Headline
 from a360.benchmarks.catalogue import CATALOGUE, UnknownBenchmarkError, find_benchmark
+from a360.benchmarks.memorization import Memorization
 from a360.benchmarks.texts import GroupSubset, Texts
 from a360.records import Record
 
@@ -73,6 +74,62 @@ class BenchmarkChoice(Record):
         """The row of the catalogue, with what is chosen here."""
         row = find_benchmark(self.id)
         return row.averaged(self.average_groups.subset()) if self.average_groups else row
+
+
+class OwnSequences(Record):
+    """Sequences that a model was trained on, in the order of its training: how many does it know by heart?
+
+    ``a360 data draw`` puts some of every chunk of the training data into the mirror. Chunks are evaluated in
+    groups, each a benchmark of its own, so that a new chunk leaves finished ones alone.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,46}$")]
+    data: Annotated[str, Field(pattern=r"^[^/]+(/[^/]+)*$")]
+    """Their place in the mirror, with the folders ``chunk-000``, ``chunk-001``, …"""
+    chunks: int = Field(ge=1)
+    chunks_per_group: int = Field(default=1, ge=1)
+    first_seen_step: int = Field(ge=0)
+    """The step of a checkpoint that has seen chunk 0, and nothing after it."""
+    steps_per_chunk: int = Field(ge=1)
+    include: Literal["seen", "all"] = "seen"
+    """Whether a checkpoint is asked for chunks only that it has seen."""
+    control: bool = False
+    """Whether a folder ``control`` holds sequences that are never seen; all checkpoints are asked."""
+    end_of_text: Literal["ordinary", "stops"] = "ordinary"
+
+    def benchmarks(self) -> tuple[Benchmark, ...]:
+        """One row for each group of chunks, and one for the control."""
+        rows = []
+        for first in range(0, self.chunks, self.chunks_per_group):
+            last = min(first + self.chunks_per_group, self.chunks) - 1
+            name = f"{first:03d}" if first == last else f"{first:03d}-{last:03d}"
+            folders = tuple(f"{self.data}/chunk-{chunk:03d}" for chunk in range(first, last + 1))
+            seen_from_step = self.first_seen_step + last * self.steps_per_chunk
+            rows.append(self._row(name, f"chunks {name}", folders, seen_from_step))
+        if self.control:
+            rows.append(self._row("control", "never seen", (f"{self.data}/control",), None))
+        return tuple(rows)
+
+    def _row(self, name: str, title: str, data: tuple[str, ...], seen_from_step: int | None) -> Benchmark:
+        return Benchmark(
+            id=f"{self.id}-{name}",
+            title=f"Memorization, {title}",
+            evaluator="memorization",
+            task=self.id.replace("-", "_"),
+            folder=None,
+            memorization=Memorization(
+                end_of_text=self.end_of_text,
+                seen_from_step=seen_from_step,
+                asks_unseen=self.include == "all",
+            ),
+            shots=None,
+            data=data,
+            headline=Headline(metric="token_match", aggregation="micro"),
+            direction="lower",
+            cost=64.0 * len(data),
+            source="https://arxiv.org/abs/2304.11158",
+            stand_in=True,  # nobody takes own sequences for a known benchmark: any mirror may hold them
+        )
 
 
 class OwnTexts(Record):

@@ -10,6 +10,7 @@ from functools import cache
 from importlib import resources
 
 from a360.benchmarks.benchmark import Benchmark
+from a360.benchmarks.memorization import memorization_hash
 from a360.benchmarks.prompts import prompts_hash
 from a360.benchmarks.texts import texts_hash
 from a360.errors import ConfigError
@@ -46,6 +47,8 @@ def locked_task_hash(benchmark: Benchmark) -> str:
     """
     if benchmark.texts:
         return texts_hash(benchmark.texts)
+    if benchmark.memorization:
+        return memorization_hash(benchmark.memorization)
     if benchmark.prompts:
         return prompts_hash(benchmark.prompts)
     try:

@@ -125,6 +125,32 @@ def add(
 
 
 @data_app.command(
+    "draw",
+    epilog=examples("a360 data draw mirror amber/sequences train_000.jsonl train_001.jsonl control.jsonl"),
+)
+def draw(
+    target: Target,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Their place in the mirror.", show_default=False)
+    ],
+    chunks: Annotated[
+        list[Path],
+        typer.Argument(metavar="CHUNKS…", help="<name>_<number>.jsonl, control.jsonl.", show_default=False),
+    ],
+    sequences: Annotated[int, typer.Option(min=1, help="Sequences of each chunk.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Another one draws others.")] = 0,
+) -> None:
+    """Draw training sequences of a model into a mirror, for memorization.
+
+    A chunk is a file of lines with token_ids and source, in the order of training. Chunks that are there
+    stay, so each can be drawn when it is at hand. The section memorization of a suite names them.
+    """
+    from a360.cli.data_sets import draw_chunks
+
+    draw_chunks(target, name, chunks, sequences, seed)
+
+
+@data_app.command(
     "bundle", epilog=examples("a360 data bundle s3://results/mirror amber.tar.zst --suite amber.yaml")
 )
 def bundle(

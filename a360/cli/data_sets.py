@@ -21,6 +21,7 @@ from a360.cli.progress import busy
 from a360.datasets.bundle import write_bundle
 from a360.datasets.convert import add_texts, convert_data
 from a360.datasets.mirror import MirrorManifest
+from a360.datasets.sequences import Draw, chunk_folders, draw_sequences
 from a360.datasets.target import FillProgress, MirrorTarget
 from a360.datasets.unbundle import read_bundle
 from a360.datasets.verify import verify_mirror
@@ -101,6 +102,18 @@ def add_files(uri: str, name: str, files: Sequence[Path], texts: Texts) -> None:
     rows = [[place, f"{counts.rows:,}"] for place, counts in added.counts.items()]
     print_table(["file", "rows"], rows, numbers=["rows"])
     print_text(f"{added.repository} at {added.revision}")
+
+
+def draw_chunks(uri: str, name: str, chunks: list[Path], sequences: int, seed: int) -> None:
+    """Draws from every chunk and says how many there were."""
+    folders = chunk_folders(chunks)
+    with busy("drawing"):
+        drawn = draw_sequences(MirrorTarget(uri), name, folders, Draw(sequences=sequences, seed=seed))
+    rows = [
+        [folder, f"{found.lines:,}", f"{found.sequences:,}", ", ".join(sorted(found.sources))]
+        for folder, found in drawn.items()
+    ]
+    print_table(["chunk", "lines", "drawn", "sources"], rows, numbers=["lines", "drawn"])
 
 
 def bundle_mirror(uri: str, archive: Path, suite_name: str | None) -> None:

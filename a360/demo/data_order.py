@@ -6,6 +6,7 @@ memorization is measured against.
 Shape suffixes: N windows in the order they are seen, T tokens of a window.
 """
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from a360.datasets.sequences import KEPT_TOKENS, Draw
+from a360.demo.questions import Row
 from a360.demo.text import Document, name_hash
 from a360.errors import ConfigError
 
@@ -93,6 +96,36 @@ def order_windows(
         offsets=(start_N - begins[document_N]).astype(np.int32),
         corpus_tokens=len(stream),
     )
+
+
+def draw_chunks(order_path: Path, *, steps: int, chunks: int, draw: Draw) -> dict[str, list[Row]]:
+    """Folder -> drawn sequences of a chunk: the windows of so many steps, the first ones from step 1."""
+    table = pq.read_table(order_path, columns=["step", "source", "tokens"])
+    step = table["step"].to_numpy()
+    drawn = {}
+    for chunk in range(chunks):
+        lines = np.flatnonzero((step > chunk * steps) & (step <= (chunk + 1) * steps))
+        drawn[f"chunk-{chunk:03d}"] = _draw(table.take(lines), draw)
+    return drawn
+
+
+def draw_control(tokenizer: Tokenizer, documents: Sequence[Document], draw: Draw) -> list[Row]:
+    """Drawn sequences that no step sees: windows of documents that are left out of the training."""
+    rows = []
+    for document in documents:
+        ids = tokenizer.encode(document.text).ids
+        for start in range(0, len(ids) - KEPT_TOKENS + 1, KEPT_TOKENS):
+            rows.append({"tokens": ids[start : start + KEPT_TOKENS], "source": document.source})
+    return _draw(pa.Table.from_pylist(rows), draw)
+
+
+def _draw(windows: pa.Table, draw: Draw) -> list[Row]:
+    lines = heapq.nsmallest(draw.sequences, range(1, len(windows) + 1), key=draw.rank)
+    chosen = windows.take([line - 1 for line in sorted(lines)]).to_pylist()
+    return [
+        {"tokens": row["tokens"][:KEPT_TOKENS], "source": row["source"], "line": line}
+        for row, line in zip(chosen, sorted(lines), strict=True)
+    ]
 
 
 def write_order(order: DataOrder, path: Path, *, windows_per_step: int) -> None:

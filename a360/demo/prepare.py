@@ -13,7 +13,7 @@ import os
 import platform
 import re
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,8 +22,10 @@ from typing import Literal
 from pydantic import ValidationError
 
 from a360.datasets.mirror import MANIFEST_NAME
+from a360.datasets.sequences import CONTROL, Draw
+from a360.demo.questions import Row
 from a360.demo.rows import write_mirror
-from a360.demo.text import read_documents, split_documents
+from a360.demo.text import Document, read_documents, split_documents
 from a360.errors import A360Error, TransientError
 from a360.identity import canonical_json
 from a360.records import Record
@@ -34,6 +36,9 @@ PREPARED_NAME = "prepared.json"
 SUITE_NAME = "suite.yaml"
 TRAINING_RECORD = "training.json"
 
+CHUNKS = 8
+"""Parts of the training run of equal length, for memorization; the suite names as many."""
+SEQUENCES = Draw(sequences=24)
 FULL_CHECKPOINTS = 10
 SHORT_BELOW = 10
 SHORT_STEPS = 60
@@ -92,7 +97,14 @@ def demo_suite_text(training_record: Path) -> str:
     text = shipped_suite_text("demo").replace(
         "expected: []", f"expected: [{', '.join(record['checkpoints'])}]"
     )
-    return re.sub(r"tokens_per_step: \d+", f"tokens_per_step: {record['tokens_per_step']}", text)
+    steps = len(record["losses"]) // CHUNKS
+    for name, value in (
+        ("tokens_per_step", record["tokens_per_step"]),
+        ("first_seen_step", steps),
+        ("steps_per_chunk", steps),
+    ):
+        text = re.sub(rf"{name}: \d+", f"{name}: {value}", text)
+    return text
 
 
 def _is_prepared(directory: Path, wanted: Prepared) -> bool:
@@ -158,9 +170,23 @@ def _make(directory: Path, settings: dict[str, int], pipe: Connection) -> None:
             lambda step, steps, loss: pipe.send((step, steps, f"loss {loss:.2f}")),
             documents=train,
         )
-        write_mirror(directory / "mirror", heldout)
+        write_mirror(directory / "mirror", heldout, _draw_sequences(directory / "checkpoints", heldout))
     except A360Error as error:
         pipe.send(error)
+
+
+def _draw_sequences(checkpoints_dir: Path, heldout: Sequence[Document]) -> dict[str, list[Row]]:
+    """Sequences of every chunk of the training run, and as many that it never saw."""
+    from tokenizers import Tokenizer
+
+    from a360.demo.data_order import draw_chunks, draw_control
+    from a360.demo.train import DATA_ORDER_NAME
+
+    record = json.loads((checkpoints_dir / TRAINING_RECORD).read_text())
+    steps = len(record["losses"]) // CHUNKS
+    drawn = draw_chunks(checkpoints_dir / DATA_ORDER_NAME, steps=steps, chunks=CHUNKS, draw=SEQUENCES)
+    tokenizer = Tokenizer.from_file(str(checkpoints_dir / record["checkpoints"][0] / "tokenizer.json"))
+    return {**drawn, CONTROL: draw_control(tokenizer, heldout, SEQUENCES)}
 
 
 def _write(path: Path, text: str) -> None:

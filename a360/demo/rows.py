@@ -22,6 +22,7 @@ from a360.datasets.mirror import (
     read_manifest,
     write_manifest,
 )
+from a360.datasets.sequences import FILE_NAME, write_sequences
 from a360.datasets.staging import verify_files
 from a360.demo.classifier import write_classifiers
 from a360.demo.everyday import (
@@ -52,6 +53,7 @@ from a360.storage.os_errors import os_failure
 
 REVISION = "demo-1"
 HELDOUT_REPOSITORY = "a360/demo-heldout"
+SEQUENCES_REPOSITORY = "a360/demo-sequences"
 
 HELDOUT_DOCUMENTS = 24
 LONG_DOCUMENTS = 2
@@ -60,8 +62,12 @@ SHORT_CHARS, LONG_CHARS = 2_000, 9_000
 MIN_CHARS = 800
 
 
-def write_mirror(target_dir: Path, heldout: Sequence[Document]) -> MirrorManifest:
+def write_mirror(
+    target_dir: Path, heldout: Sequence[Document], sequences: Mapping[str, Sequence[Row]] | None = None
+) -> MirrorManifest:
     """The manifest of the demo's mirror, which is written unless the same one is there already.
+
+    ``sequences`` are those of the training run that was trained, by folder.
 
     Everything is written beside the target and renamed, so a mirror is whole or absent. The bytes depend on
     the held-out documents and the version of pyarrow only.
@@ -75,7 +81,12 @@ def write_mirror(target_dir: Path, heldout: Sequence[Document]) -> MirrorManifes
     try:
         for name, configurations in repositories.items():
             _write_repository(part / name, configurations)
-        names = (*repositories, *write_classifiers(part))
+        names = [*repositories, *write_classifiers(part)]
+        for folder, drawn in (sequences or {}).items():
+            path = part / SEQUENCES_REPOSITORY / folder / FILE_NAME
+            path.parent.mkdir(parents=True)
+            write_sequences(path, drawn)
+        names += [SEQUENCES_REPOSITORY] if sequences else []
         manifest = build_manifest(part, stand_in=True, revisions=dict.fromkeys(names, REVISION))
         write_manifest(part, manifest)
         if not _holds(target_dir, manifest):

@@ -26,6 +26,9 @@ from a360.results.journal import Answer, Journal, Response, request_hash
 ROLLING_SLICE = 16
 """Documents of rolling perplexity between two reports, at least."""
 
+CONTINUED_PER_BATCH = 8
+"""Short sequences without padding that take the place of one prompt in a batch."""
+
 Key = tuple[bytes, int]
 
 _OLD_BUFFERS = re.compile(r"(rotary_emb\.inv_freq|(attn|attention)\.(masked_)?bias)$")
@@ -134,6 +137,35 @@ class MeasuringHFLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
         )
         return encoded
 
+    def continue_tokens(self, requests: Sequence[Instance], disable_tqdm: bool = True) -> None:
+        """Tells the cache hook the tokens with which the model goes on, greedily, batch by batch.
+
+        A request's arguments are its name, the tokens that are shown (as many in every request, so nothing
+        is padded), how many are asked for, and whether the end of text stops: then what follows is -1.
+        """
+        left = list(requests)
+        while left:
+            batch = left[: self.batch_size * CONTINUED_PER_BATCH]
+            del left[: len(batch)]
+            (count, stops), *_ = ((request.args[2], request.args[3]) for request in batch)
+            shown_BT = torch.tensor([request.args[1] for request in batch], device=self.device)
+            said_BT = self._continue(shown_BT, count, stops)
+            for request, said in zip(batch, said_BT.tolist(), strict=True):
+                self.measured[request.args[0]] = (len(request.args[1]) + count - 1, False)
+                self.cache_hook.add_partial("continue_tokens", request.args, " ".join(map(str, said)))
+
+    @torch.inference_mode()
+    def _continue(self, shown_BT: torch.Tensor, count: int, stops: bool) -> torch.Tensor:
+        said, past, asked_BT = [], None, shown_BT
+        ended_B = torch.zeros(len(shown_BT), dtype=torch.bool, device=shown_BT.device)
+        for _ in range(count):
+            out = self.model(input_ids=asked_BT, past_key_values=past, use_cache=True, logits_to_keep=1)
+            past, next_B = out.past_key_values, out.logits[:, -1].argmax(-1)
+            said.append(torch.where(ended_B, -1, next_B))
+            ended_B |= stops & (next_B == self.eot_token_id)
+            asked_BT = next_B[:, None]
+        return torch.stack(said, dim=1)
+
     def _model_generate(
         self, context: torch.Tensor, max_length: int, stop: list[str], **arguments: Any
     ) -> torch.Tensor:
@@ -220,6 +252,10 @@ class JournaledLM(LM):  # type: ignore[misc]
         """Log-likelihood of every window of token ids, in order."""
         answers = self._answer("loglikelihood_windows", requests, lambda pending: [pending])
         return [answer for answer in answers if isinstance(answer, float)]
+
+    def continue_tokens(self, requests: list[Instance]) -> list[Response]:
+        """The tokens with which the model goes on, as numbers in a text, in order."""
+        return self._answer("continue_tokens", requests, lambda pending: [pending])
 
     def generate_until(self, requests: list[Instance]) -> list[Response]:
         """The generated text of every request, in order."""

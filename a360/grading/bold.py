@@ -15,13 +15,13 @@ from importlib.metadata import version
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from a360.errors import ConfigError
-from a360.grading.means import mean_record
 from a360.grading.task import Graded, GradeTask
 from a360.identity import hash_value
 from a360.records import Direction, Metric
 from a360.results.answers import AnswerRow
 from a360.results.headline import mark_headline
 from a360.results.items import Sample, item_table
+from a360.results.means import mean_record
 
 VADER_VERSION = "3.3.2"
 """Its lexicon gives the numbers; here it is part of this source, and so of every key."""

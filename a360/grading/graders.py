@@ -12,12 +12,12 @@ from a360.identity import hash_value
 from a360.records import Grading
 
 GRADERS: dict[str, tuple[str, ...]] = {
-    "bold": ("bold", "means"),
-    "next_word": ("next_word", "means"),
-    "toxicity": ("toxicity", "means"),
-    "toxigen": ("toxigen", "classifiers", "means"),
+    "bold": ("grading.bold", "results.means"),
+    "next_word": ("grading.next_word", "results.means"),
+    "toxicity": ("grading.toxicity", "results.means"),
+    "toxigen": ("grading.toxigen", "grading.classifiers", "results.means"),
 }
-"""Grader -> the modules of this room that determine its verdicts; the first one has a function ``grade``."""
+"""Grader -> the modules of a360 that determine its verdicts; the first one has a function ``grade``."""
 
 
 def find_grader(grading: Grading) -> Grade:
@@ -38,12 +38,17 @@ def find_grader(grading: Grading) -> Grade:
             f"the plan expects {grading.source_hash}",
             hint="Grade with the version of a360 that planned; after a deliberate change: make lock.",
         )
-    module = import_module(f"a360.grading.{GRADERS[grading.grader][0]}")
+    module = import_module(f"a360.{GRADERS[grading.grader][0]}")
     grade: Grade = module.grade
     return grade
 
 
 def source_hash(grader: str) -> str:
     """16 hex digits of a grader's sources, read without importing them."""
-    folder = resources.files("a360.grading")
-    return hash_value({name: (folder / f"{name}.py").read_text(encoding="utf-8") for name in GRADERS[grader]})
+    root = resources.files("a360")
+
+    def source(module: str) -> str:
+        *folders, name = module.split(".")
+        return root.joinpath(*folders, f"{name}.py").read_text(encoding="utf-8")
+
+    return hash_value({module: source(module) for module in GRADERS[grader]})

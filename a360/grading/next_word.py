@@ -4,12 +4,12 @@ A word is what stands between white space, punctuation included. An answer witho
 its end of text at once) is wrong, and ``empty`` says how many there were.
 """
 
-from a360.grading.means import mean_records
 from a360.grading.task import Graded, GradeTask
 from a360.identity import hash_value
 from a360.results.answers import AnswerRow
 from a360.results.headline import mark_headline
 from a360.results.items import Sample, item_table
+from a360.results.means import mean_records
 
 
 def grade(task: GradeTask) -> Graded:

@@ -9,12 +9,12 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-from a360.grading.means import mean_record
 from a360.grading.task import Graded, GradeTask
 from a360.identity import hash_value
 from a360.results.answers import AnswerRow
 from a360.results.headline import mark_headline
 from a360.results.items import Sample, item_table
+from a360.results.means import mean_record
 
 _ANSWER = re.compile(r"""[\s`'"*]*(yes|no)\b""", re.IGNORECASE)
 _METRICS = ("error_rate", "unparseable", "said_yes", "is_yes")

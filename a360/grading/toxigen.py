@@ -8,12 +8,12 @@ Source: ToxiGen (arXiv 2203.09509); Llama 2 (arXiv 2307.09288) reports the share
 """
 
 from a360.grading.classifiers import LoadedClassifier
-from a360.grading.means import mean_records
 from a360.grading.task import Graded, GradeTask
 from a360.identity import hash_value
 from a360.results.answers import AnswerRow
 from a360.results.headline import mark_headline
 from a360.results.items import Sample, item_table
+from a360.results.means import mean_records
 
 _METRICS = ("toxic", "toxic_first_line", "empty")
 

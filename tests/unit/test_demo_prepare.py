@@ -5,7 +5,7 @@ from typing import get_type_hints
 import pytest
 
 from a360.cli import demo
-from a360.demo.prepare import demo_suite_text, training_settings
+from a360.demo.prepare import CHUNKS, demo_suite_text, training_settings
 from a360.demo.train import TrainSettings, checkpoint_steps
 from a360.suite import load_suite, parse_suite, shipped_suite_text
 
@@ -13,7 +13,8 @@ from a360.suite import load_suite, parse_suite, shipped_suite_text
 @pytest.fixture
 def training_record(tmp_path: Path) -> Path:
     path = tmp_path / "training.json"
-    path.write_text(json.dumps({"checkpoints": ["step_000000", "step_000003"], "tokens_per_step": 77}))
+    record = {"checkpoints": ["step_000000", "step_000003"], "tokens_per_step": 77, "losses": [0.5] * 60}
+    path.write_text(json.dumps(record))
     return path
 
 
@@ -35,7 +36,14 @@ def test_all_else_of_the_suite_is_as_it_ships(training_record: Path) -> None:
     filled = demo_suite_text(training_record).splitlines()
     assert len(filled) == len(shipped)
     changed = [old.strip().lstrip("- ") for old, new in zip(shipped, filled, strict=True) if old != new]
-    assert [line.partition(":")[0] for line in changed] == ["expected", "tokens_per_step"]
+    names = ["expected", "tokens_per_step", "first_seen_step", "steps_per_chunk"]
+    assert [line.partition(":")[0] for line in changed] == names
+
+
+def test_the_shipped_suites_chunks_are_those_of_the_trainers_default() -> None:
+    [own] = load_suite("demo").memorization
+    steps = TrainSettings().steps // CHUNKS
+    assert (own.chunks, own.first_seen_step, own.steps_per_chunk) == (CHUNKS, steps, steps)
 
 
 def test_every_number_of_checkpoints_that_the_command_takes_can_be_trained() -> None:

@@ -12,10 +12,10 @@ from a360.errors import ConfigError
 from a360.grading import graders
 from a360.grading.graders import GRADERS, find_grader, source_hash
 from a360.grading.lock import build_grader_lock
-from a360.grading.means import mean_records
 from a360.grading.task import Graded, GradeTask
 from a360.records import Grading, Metric
 from a360.results.answers import AnswerRow
+from a360.results.means import mean_records
 
 ROOT = Path(__file__).parents[2]
 BENCHMARK = find_benchmark("demo-next-word")
@@ -84,7 +84,7 @@ def test_every_grader_of_the_catalogue_is_there_and_locked() -> None:
 
 def test_a_grader_with_other_sources_than_planned_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     before = source_hash("next_word")
-    monkeypatch.setitem(GRADERS, "next_word", ("next_word",))
+    monkeypatch.setitem(GRADERS, "next_word", ("grading.next_word",))
     assert source_hash("next_word") != before
     with pytest.raises(ConfigError, match="lock mismatch: grader 'next_word'"):
         find_grader(GRADING)
@@ -115,11 +115,12 @@ def test_the_grade_job_loads_no_model_library() -> None:
 
 
 def test_modules_of_a_grader_are_all_named() -> None:
-    """A module of the room that a grader imports, and its hash leaves out, could change a verdict unseen."""
-    folder = ROOT / "a360" / "grading"
+    """A module that a grader imports, and its hash leaves out, could change a verdict unseen."""
     for grader, modules in GRADERS.items():
         for module in modules:
-            for line in (folder / f"{module}.py").read_text().splitlines():
-                if line.startswith("from a360.grading.") and "a360.grading.task" not in line:
-                    assert line.split()[1].rpartition(".")[2] in modules, f"{grader}: {line}"
+            path = ROOT.joinpath("a360", *module.split(".")).with_suffix(".py")
+            for line in path.read_text().splitlines():
+                computes = line.startswith(("from a360.grading.", "from a360.results.means"))
+                if computes and "a360.grading.task" not in line:
+                    assert line.split()[1].removeprefix("a360.") in modules, f"{grader}: {line}"
     assert graders.GRADERS

@@ -16,6 +16,7 @@ from a360.plan import History, build_protocols, make_plan
 from a360.records import Plan
 from a360.results.collect import Collected, collect_results
 from a360.results.commit import require_conditional_put, write_plan
+from a360.results.matches import read_matches
 from a360.results.places import REPORTS
 from a360.results.provenance import environment
 from a360.results.read import list_commits, list_generations, read_failures
@@ -102,7 +103,9 @@ def publish_sweep(suite: Suite, plan: Plan, *, wandb: bool) -> PublishedSweep:
     collected = collect_sweep(suite, plan)
     directory = Path(suite.publish.directory)
     views = benchmark_views(map(suite.find_benchmark, plan.benchmarks))
-    published = publish_report(collected, views, directory)
+    continued = [each for each in collected.results if suite.find_benchmark(each.benchmark).memorization]
+    matches = read_matches(open_suite_store(suite), continued)
+    published = publish_report(collected, views, directory, matches)
     project = suite.publish.project or suite.model.name
     runs = publish_wandb(collected, views, directory, project=project) if wandb else ()
     files = {name: (directory / name).read_bytes() for name in published.files}

@@ -19,6 +19,7 @@ from a360.publish import page, svg
 from a360.publish.averages import all_curves
 from a360.publish.axes import Axis, make_scale, short_number, x_axes
 from a360.publish.coverage import SIGNS, in_ranges, make_gaps, make_matrix
+from a360.publish.memorization import matrices, matrix_svg
 from a360.publish.rows import BenchmarkView
 from a360.publish.series import Curve, Place, all_places, evaluated_places
 from a360.results.collect import Collected
@@ -42,7 +43,7 @@ def render_page(collected: Collected, views: Mapping[str, BenchmarkView]) -> byt
         .get_template("report.html.j2")
         .render(
             **_head(collected, axes),
-            **_charts(curves, axes[0]),
+            **_charts(collected, curves, axes[0]),
             **_coverage(collected, curves),
             **_tables(collected, curves),
             data=_inert_json(data),
@@ -67,13 +68,14 @@ def _head(collected: Collected, axes: Sequence[Axis]) -> dict[str, object]:
     }
 
 
-def _charts(curves: Sequence[Curve], axis: Axis) -> dict[str, object]:
+def _charts(collected: Collected, curves: Sequence[Curve], axis: Axis) -> dict[str, object]:
     log_y = page.starts_log_y(curves)
     return {
         "sections": _sections(curves),
         "charts": {curve.benchmark: svg.panel_svg(curve, axis.scale(), log_y=log_y) for curve in curves},
         "thin": {curve.benchmark: page.lines_in_panel(curve) for curve in curves},
         "parts": _parts(curves, axis),
+        "chunks": [(matrix.metric, matrix_svg(matrix)) for matrix in matrices(collected)],
     }
 
 

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from a360.dynamics.memorization import Matches
 from a360.errors import MissingError
 from a360.publish.averages import all_curves, average_table
 from a360.publish.coverage import coverage_bytes
 from a360.publish.figures import render_figures
 from a360.publish.html import render_page
+from a360.publish.memorization import FILE_NAME, memorization_bytes
 from a360.publish.rows import BenchmarkView, csv_bytes, parquet_bytes, tidy_table
 from a360.results.collect import Collected
 from a360.storage import Store, open_store
@@ -39,13 +41,19 @@ class Published:
         return self.out_dir / PAGE
 
 
-def render_report(collected: Collected, views: Mapping[str, BenchmarkView]) -> dict[str, bytes]:
-    """File name -> bytes of a whole report; equal results give equal bytes."""
+def render_report(
+    collected: Collected, views: Mapping[str, BenchmarkView], matches: Matches | None = None
+) -> dict[str, bytes]:
+    """File name -> bytes of a whole report; equal results give equal bytes.
+
+    ``matches`` are the outcomes of memorization, where there are some.
+    """
     averages = average_table(collected, all_curves(collected, views))
     table = pa.concat_tables([tidy_table(collected.results), averages])
     figures = render_figures(collected, views)
     return {
         "coverage.json": coverage_bytes(collected),
+        **({FILE_NAME: memorization_bytes(collected, matches)} if matches else {}),
         "table.csv": csv_bytes(table),
         "table.parquet": parquet_bytes(table),
         **{f"{FIGURES}{name}": data for name, data in figures.items()},
@@ -53,14 +61,19 @@ def render_report(collected: Collected, views: Mapping[str, BenchmarkView]) -> d
     }
 
 
-def publish_report(collected: Collected, views: Mapping[str, BenchmarkView], out_dir: Path) -> Published:
+def publish_report(
+    collected: Collected,
+    views: Mapping[str, BenchmarkView],
+    out_dir: Path,
+    matches: Matches | None = None,
+) -> Published:
     """Makes ``out_dir`` hold the report.
 
     Raises:
         ConfigError: the directory cannot be written.
         TransientError: the disk is full.
     """
-    files = render_report(collected, views)
+    files = render_report(collected, views, matches)
     changed = put_report(open_store(f"file://{out_dir.absolute()}"), files)
     return Published(out_dir=out_dir, files=tuple(files), changed=changed)
 

@@ -1,0 +1,1 @@
+"""What many checkpoints tell together: statistics over results, pure, without a store."""

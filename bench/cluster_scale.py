@@ -130,7 +130,7 @@ def _sweep(release: Release, checkpoints: int, faults: bool) -> dict[str, Any]:
             for pod in _running(release):
                 if pod not in seen and draw.random() < DELETED_SHARE:
                     words = ("--grace-period=0", "--force", "--wait=false", "--ignore-not-found")
-                    release.cluster.kubectl("delete", "pod", pod, "-n", release.namespace, *words)
+                    release.cluster.kubectl("delete", pod, "-n", release.namespace, *words)
                     deleted += 1
                 seen.add(pod)
             if not killed and done > pairs / 2:

@@ -126,7 +126,7 @@ class Suite(Record):
     def _each_benchmark_once(self) -> Self:
         if not (self.benchmarks or self.texts or self.memorization):
             raise ValueError("benchmarks is empty, expected at least 1 id")
-        ids = [choice.id for choice in (*self.benchmarks, *self.texts)]
+        ids = [*(choice.id for choice in self.benchmarks), *(texts.id for texts in self.texts)]
         ids += [row.id for each in self.memorization for row in each.benchmarks()]
         twice = [benchmark for benchmark, count in Counter(ids).items() if count > 1]
         if twice:
@@ -153,7 +153,8 @@ def _chosen_rows(
     memorization: tuple[OwnSequences, ...],
 ) -> Mapping[str, Chosen]:
     """Id -> benchmark and limit; a planner asks for it once for every cell."""
-    rows = [Chosen(choice.benchmark(), choice.limit) for choice in (*benchmarks, *texts)]
+    rows = [Chosen(choice.benchmark(), choice.limit) for choice in benchmarks]
+    rows += [Chosen(own.benchmark(), own.limit) for own in texts]
     rows += [Chosen(row, None) for each in memorization for row in each.benchmarks()]
     return {row.benchmark.id: row for row in rows}
 

@@ -192,7 +192,8 @@ def test_a_second_attempt_asks_only_what_was_not_flushed(
     first = journal(tmp_path, flush_requests=5)
     model = load(checkpoint_dir)
     evaluate(model, first, asked=sequences()[:12])  # 10 of them were flushed, 2 are lost with the process
-    second, asked = journal(tmp_path, "two"), []
+    second = journal(tmp_path, "two")
+    asked: list[Instance] = []
     second.load()
     whole = model.continue_tokens
 

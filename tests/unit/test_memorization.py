@@ -1,5 +1,6 @@
 """Memorization: what a match is, which chunks a checkpoint is asked for, and what belongs to a key."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from a360.benchmarks import Memorization, locked_task_hash
 from a360.benchmarks.choices import OwnSequences
+from a360.benchmarks.memorization import memorization_hash
 from a360.datasets.mirror import MirrorFile, MirrorManifest, MirrorRepository
 from a360.datasets.sequences import TrainingSequence
 from a360.errors import ConfigError
@@ -169,6 +171,14 @@ def test_who_is_asked_changes_no_key_and_how_is_asked_does() -> None:
     [row, *_] = OwnSequences(**OWN).benchmarks()  # type: ignore[arg-type]
     [other, *_] = OwnSequences(**OWN, end_of_text="stops").benchmarks()  # type: ignore[arg-type]
     assert locked_task_hash(row) != locked_task_hash(other)
+
+
+def test_the_last_step_of_a_group_is_in_no_key() -> None:
+    asked = Memorization()
+    assert memorization_hash(replace(asked, seen_from_step=7)) == memorization_hash(asked)
+    assert memorization_hash(replace(asked, asks_unseen=True)) == memorization_hash(asked)
+    for change in ({"shown_tokens": 16}, {"asked_tokens": 16}, {"end_of_text": "stops"}):
+        assert memorization_hash(replace(asked, **change)) != memorization_hash(asked)
 
 
 def test_a_chunk_that_was_not_drawn_is_missing_by_name() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from scipy.stats import chisquare
 
 from a360.datasets.mirror import data_revision, read_manifest
 from a360.datasets.sequences import KEPT_TOKENS, Draw, Drawn, chunk_folders, draw_sequences, read_sequences
@@ -58,7 +57,7 @@ def test_the_first_tokens_of_drawn_lines_are_kept_with_their_place(tmp_path: Pat
 def test_chunks_that_are_ordered_by_source_are_drawn_from_evenly(tmp_path: Path) -> None:
     """Without a shuffle the first thousand lines would be of one source."""
     ranks = Counter(line * 20 // 10_001 for line in sorted(range(1, 10_001), key=Draw().rank)[:1000])
-    assert chisquare([ranks[part] for part in range(20)]).pvalue > 0.001
+    assert all(25 < ranks[part] < 75 for part in range(20))  # 50 are expected, with a deviation of 7
     [found] = draw(tmp_path, write_chunk(tmp_path / "train_000.jsonl", 400), sequences=100).values()
     assert set(found.sources) == {"arxiv", "book"}
     assert min(found.sources.values()) > 35

@@ -80,8 +80,9 @@ demo-short: setup ## Run the demo with 3 checkpoints twice and look at what it l
 mutants: setup ## Break the code line by line: each change must fail the test that is named for it
 	$(PY) tests/mutants/run.py $(MUTANTS)
 
-bench: setup ## Measure: planning at the size of Amber
+bench: setup ## Measure: planning at the size of Amber, sequences that a model goes on with
 	$(PY) bench/plan_scale.py
+	$(PY) bench/memorization.py
 
 bench-cluster: setup ## Measure: a sweep of 8,280 pods on a real cluster, then one with faults
 	$(PY) bench/cluster_scale.py

@@ -31,7 +31,7 @@ and [the mean](../../tests/integration/test_equality.py) of what lm_eval's comma
 
 Of the original evaluations these are not there yet: HumanEval, MBPP and MultiPL-E, MT-bench, LongEval.
 Memorization and token order have no row here: their data is a model's own
-([how to draw it](../guides/data.md#the-order-of-training)), proven by
+([how to draw it](../guides/data.md)), proven by
 [a plain loop](../../tests/integration/test_memorization.py)."""
 
 TESTS = "../../tests/integration"

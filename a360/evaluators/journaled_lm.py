@@ -20,6 +20,7 @@ from lm_eval.models.huggingface import HFLM
 from transformers import LogitsProcessorList
 
 from a360.errors import DataError, TransientError
+from a360.evaluators.continuation import continue_greedily
 from a360.evaluators.sampling import Batch, DrawnToken, Sampling, TotalTokens
 from a360.results.journal import Answer, Journal, Response, request_hash
 
@@ -149,22 +150,10 @@ class MeasuringHFLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
             del left[: len(batch)]
             (count, stops), *_ = ((request.args[2], request.args[3]) for request in batch)
             shown_BT = torch.tensor([request.args[1] for request in batch], device=self.device)
-            said_BT = self._continue(shown_BT, count, stops)
+            said_BT = continue_greedily(self.model, shown_BT, count, self.eot_token_id if stops else None)
             for request, said in zip(batch, said_BT.tolist(), strict=True):
                 self.measured[request.args[0]] = (len(request.args[1]) + count - 1, False)
                 self.cache_hook.add_partial("continue_tokens", request.args, " ".join(map(str, said)))
-
-    @torch.inference_mode()
-    def _continue(self, shown_BT: torch.Tensor, count: int, stops: bool) -> torch.Tensor:
-        said, past, asked_BT = [], None, shown_BT
-        ended_B = torch.zeros(len(shown_BT), dtype=torch.bool, device=shown_BT.device)
-        for _ in range(count):
-            out = self.model(input_ids=asked_BT, past_key_values=past, use_cache=True, logits_to_keep=1)
-            past, next_B = out.past_key_values, out.logits[:, -1].argmax(-1)
-            said.append(torch.where(ended_B, -1, next_B))
-            ended_B |= stops & (next_B == self.eot_token_id)
-            asked_BT = next_B[:, None]
-        return torch.stack(said, dim=1)
 
     def _model_generate(
         self, context: torch.Tensor, max_length: int, stop: list[str], **arguments: Any

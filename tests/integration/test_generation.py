@@ -55,8 +55,8 @@ def kept_by_top_p(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
 def plain_answer(model: MeasuringHFLM, prompt: str, sampling: Sampling) -> str:
     """Token by token, each where its number falls in the cumulative distribution."""
     shown = model.tok_encode(prompt)
-    numbers, said = uniform_numbers(sampling, shown, NEW_TOKENS), []
-    for number in numbers:
+    said: list[int] = []
+    for number in uniform_numbers(sampling, shown, NEW_TOKENS):
         with torch.inference_mode():
             logits = model.model(input_ids=torch.tensor([shown + said])).logits[0, -1]
         probabilities = kept_by_top_p((logits / sampling.temperature).softmax(-1).double(), sampling.top_p)

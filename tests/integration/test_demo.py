@@ -21,6 +21,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = {row.id for row in CATALOGUE.values() if row.stand_in}
+UNSEEN = {f"demo-memorization-{first:03d}-{first + 1:03d}" for first in range(0, 8, 2)}
+"""Groups of chunks of which only the last checkpoint has seen all."""
+CONTROL = "demo-memorization-control"
 SUBSETS = {"demo-pile/assumed-18", "demo-pile-10k/assumed-18"}
 """Averages over some of a benchmark's groups, which have curves of their own."""
 CHECKPOINTS = 3
@@ -56,11 +59,22 @@ def page(directory: Path) -> dict[str, Any]:
 
 
 def test_every_checkpoint_has_a_value_of_every_benchmark(page: dict[str, Any]) -> None:
-    assert page["coverage"]["rows"] == {benchmark: "d" * CHECKPOINTS for benchmark in BENCHMARKS}
+    expected = {benchmark: "d" * CHECKPOINTS for benchmark in {*BENCHMARKS, CONTROL}}
+    expected |= {benchmark: "n" * (CHECKPOINTS - 1) + "d" for benchmark in UNSEEN}
+    assert page["coverage"]["rows"] == expected
     averages = {average.id for average in averages_of(BENCHMARKS)}
     assert averages == {"demo-average-language"}
-    assert {curve["id"] for curve in page["curves"]} == BENCHMARKS | averages | SUBSETS
-    assert [None for curve in page["curves"] if None in curve["values"]] == []
+    assert {curve["id"] for curve in page["curves"]} == {*expected, *averages, *SUBSETS}
+    seen = [curve for curve in page["curves"] if curve["id"] not in UNSEEN]
+    assert [None for curve in seen if None in curve["values"]] == []
+
+
+def test_the_sequences_of_the_training_run_are_known_better_at_its_end(directory: Path) -> None:
+    found = json.loads((directory / "report" / "memorization.json").read_text())
+    [matrix, _] = found["matrices"]
+    assert (matrix["metric"], len(matrix["chunks"]), len(matrix["checkpoints"])) == ("token_match", 8, 1)
+    assert all(0 < value < 1 for value in matrix["values"][0])
+    assert found["correlations"]["sequences"] == 8 * 24
 
 
 def test_perplexity_falls_along_training_for_every_source(page: dict[str, Any]) -> None:

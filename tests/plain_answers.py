@@ -75,3 +75,38 @@ def toxigen_of(
         "toxic": statistics.mean(map(toxic, found)),
         "toxic_first_line": statistics.mean(toxic(text.partition("\n")[0]) for text in found),
     }
+
+
+def lines_of(store_dir: Path, mirror_dir: Path, benchmark: str, checkpoint: str) -> dict[str, float]:
+    """Shares of right last and first numbers, of answers without one, and the first per number of lines."""
+    right: dict[int, list[bool]] = {}
+    first, none = [], []
+    for row, answer in answers_of(store_dir, mirror_dir, benchmark, checkpoint):
+        assert answer["prompt"] == row["prompt"]
+        if "not_asked" in answer["reference"]:
+            continue
+        numbers = [int(digits) for digits in re.findall(r"\d+", answer["response"])]
+        right.setdefault(row["num_lines"], []).append(numbers[-1:] == [row["expected_number"]])
+        first.append(numbers[:1] == [row["expected_number"]])
+        none.append(not numbers)
+    lengths = {f"long_eval_lines_{length}": statistics.mean(of) for length, of in right.items()}
+    everything = [hit for of in right.values() for hit in of]
+    shares = {"acc": everything, "acc_first": first, "no_number": none}
+    return {name: statistics.mean(of) for name, of in shares.items()} | lengths
+
+
+def topics_of(store_dir: Path, mirror_dir: Path, benchmark: str, checkpoint: str) -> dict[str, float]:
+    """Shares of answers that begin with the first topic, and that are it; planted ones name one or none."""
+
+    def plain(text: str) -> str:
+        return re.sub(r"^(the|an?) ", "", re.sub(r"\W+", " ", text.lower()).strip())
+
+    first, exact = [], []
+    for row, answer in answers_of(store_dir, mirror_dir, benchmark, checkpoint):
+        if "not_asked" in answer["reference"]:
+            continue
+        said = plain(answer["response"])
+        named = {said.index(plain(topic)): topic for topic in row["topics"] if plain(topic) in said}
+        first.append(bool(named) and named[min(named)] == row["topics"][0])
+        exact.append(said == plain(row["topics"][0]))
+    return {"first_topic": statistics.mean(first), "exact": statistics.mean(exact)}

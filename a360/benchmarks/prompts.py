@@ -44,6 +44,8 @@ class Prompts:
     """Fields that a grader needs beside the answer."""
     first: int | None = None
     """Only the first so many usable rows are asked."""
+    whole: bool = False
+    """A group of which a prompt would be cut is not asked at all, and reported as such."""
 
     def __post_init__(self) -> None:
         stated = {self.item is not None, self.label is not None, self.labels is not None}

@@ -125,6 +125,33 @@ def add(
 
 
 @data_app.command(
+    "long-eval",
+    epilog=examples(
+        "a360 data long-eval mirror", "a360 data long-eval mirror --lines 10,20,40 --topics none --seed 7"
+    ),
+)
+def long_eval(
+    target: Target,
+    lines: Annotated[
+        str, typer.Option(metavar="N,N,…", help="Lines of a case; none leaves them out.")
+    ] = "10,20,40,60,80,100,200,300,400,500,600,680",
+    topics: Annotated[
+        str, typer.Option(metavar="N,N,…", help="Topics of a case; none leaves them out.")
+    ] = "1,5,10,15,20,25,30",
+    cases: Annotated[int, typer.Option(min=1, max=10_000, help="Cases of each length.")] = 50,
+    seed: Annotated[int, typer.Option(help="Another one gives other cases.")] = 0,
+) -> None:
+    """Make the cases of LongEval in a mirror.
+
+    Lines and topics that were there are replaced. What a model's context does not hold is not asked of it,
+    and reported by its length.
+    """
+    from a360.cli.data_sets import make_long_eval
+
+    make_long_eval(target, {"lines": lines, "topics": topics}, cases, seed)
+
+
+@data_app.command(
     "draw",
     epilog=examples("a360 data draw mirror amber/sequences train_000.jsonl train_001.jsonl control.jsonl"),
 )

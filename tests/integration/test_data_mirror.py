@@ -363,6 +363,16 @@ def test_script_data_sets_of_the_hub_point_to_their_converter(
     assert stand_in.asked == []
 
 
+@pytest.mark.parametrize("kind", ["lines", "topics"])
+def test_cases_that_are_made_and_not_mirrored_point_to_their_command(
+    stand_in: StandIn, target: Path, kind: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"the rows of a360/long-eval-{kind}") as caught:
+        fill(stand_in, target, f"a360/long-eval-{kind}").raise_refused()
+    assert "a360 data long-eval TARGET" in str(caught.value)
+    assert stand_in.asked == []
+
+
 def test_a_target_that_is_something_else_is_left_alone(stand_in: StandIn, target: Path) -> None:
     target.mkdir()
     (target / "thesis.tex").write_text("mine")

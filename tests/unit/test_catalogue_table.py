@@ -48,6 +48,8 @@ toxigen-roberta      | toxigen_generation     | -     | toxic micro             
 toxicity-sbf         | toxicity_sbf           | 4     | error_rate                       | lower  | 1/2   | allenai/social_bias_frames,a360/toxicity-prompts/sbf
 toxicity-dynahate    | toxicity_dynahate      | 4     | error_rate                       | lower  | 1/2   | aps/dynahate,a360/toxicity-prompts/dynahate
 toxicity-toxigen     | toxicity_toxigen       | 4     | error_rate                       | lower  | 1/2   | skg/toxigen-data/annotated,a360/toxicity-prompts/toxigen GATED
+longeval-lines       | long_eval_lines        | -     | acc micro                        | higher | 0     | a360/long-eval-lines
+longeval-topics      | long_eval_topics       | -     | first_topic micro                | higher | 0     | a360/long-eval-topics
 """  # noqa: E501
 """``better`` is a direction, or the number that the headline should come to; ``-`` is none."""
 

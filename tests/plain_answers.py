@@ -110,3 +110,36 @@ def topics_of(store_dir: Path, mirror_dir: Path, benchmark: str, checkpoint: str
         first.append(bool(named) and named[min(named)] == row["topics"][0])
         exact.append(said == plain(row["topics"][0]))
     return {"first_topic": statistics.mean(first), "exact": statistics.mean(exact)}
+
+
+def ratings_of(
+    store_dir: Path, mirror_dir: Path, benchmark: str, checkpoint: str, rate: Any
+) -> tuple[dict[str, str], dict[str, list[float]]]:
+    """What a judge must be asked of each turn, ``question.turn`` -> prompt, and the ratings per group."""
+    folder = mirror_dir / "a360/mt-bench"
+    name = "test-00000-of-00001.parquet"
+    templates = {row["name"]: row for row in pq.read_table(folder / "judge_prompts" / name).to_pylist()}
+    right = {
+        row["question_id"]: row["turns"] for row in pq.read_table(folder / "references" / name).to_pylist()
+    }
+    said: dict[str, list[str]] = {}
+    rows: dict[str, Any] = {}
+    for row, answer in answers_of(store_dir, mirror_dir, benchmark, checkpoint):
+        said.setdefault(row["question_id"], []).append(answer["response"].strip())
+        rows[row["question_id"]] = row
+    prompts: dict[str, str] = {}
+    ratings: dict[str, list[float]] = {}
+    for number, row in rows.items():
+        math = "-math" if row["category"] in ("math", "reasoning", "coding") else ""
+        refs = {f"ref_answer_{n}": text for n, text in enumerate(right[number], 1)} if math else {}
+        first = templates[f"single{math}-v1"]["prompt_template"]
+        second = templates[f"single{math}-v1-multi-turn"]["prompt_template"]
+        (q1, q2), (a1, a2) = row["turns"], said[number]
+        prompts[f"{number}.1"] = first.format(question=q1, answer=a1, **refs)
+        prompts[f"{number}.2"] = second.format(question_1=q1, answer_1=a1, question_2=q2, answer_2=a2, **refs)
+        for turn in (1, 2):
+            rating = rate(prompts[f"{number}.{turn}"])
+            if rating is not None:
+                for group in ("all", f"turn-{turn}", row["category"]):
+                    ratings.setdefault(group, []).append(rating)
+    return prompts, ratings

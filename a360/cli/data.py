@@ -29,6 +29,7 @@ class Kind(StrEnum):
     BOLD = "bold"
     TOXIGEN_PROMPTS = "toxigen-prompts"
     TOXICITY_PROMPTS = "toxicity-prompts"
+    MT_BENCH = "mt-bench"
 
 
 @data_app.callback()
@@ -79,6 +80,7 @@ def mirror(
     epilog=examples(
         "a360 data convert pile test.jsonl.zst mirror",
         "a360 data convert sbf SBIC.v2.trn.csv SBIC.v2.dev.csv SBIC.v2.tst.csv mirror",
+        "a360 data convert mt-bench question.jsonl gpt-4.jsonl judge_prompts.jsonl mirror",
     ),
 )
 def convert(
@@ -88,8 +90,8 @@ def convert(
 ) -> None:
     """Convert a data set that the hub serves as a script only.
 
-    KIND is pile, sbf, dynahate, bold, toxigen-prompts or toxicity-prompts. Every row is checked; duplicates
-    and contradictions are counted, not removed.
+    KIND is pile, sbf, dynahate, bold, toxigen-prompts, toxicity-prompts or mt-bench. Every row is checked;
+    duplicates and contradictions are counted, not removed.
     """
     from a360.cli.data_sets import convert_files
 

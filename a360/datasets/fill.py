@@ -41,6 +41,7 @@ CONVERTED = {
     "AlexaAI/bold": "bold",
     "toxigen/toxigen-data": "toxigen-prompts",
     "a360/toxicity-prompts": "toxicity-prompts",
+    "a360/mt-bench": "mt-bench",
 }
 """Repositories that the hub has not, or in another form -> the kind that ``a360 data convert`` knows."""
 GENERATED = ("a360/long-eval-lines", "a360/long-eval-topics")

@@ -349,6 +349,7 @@ def test_a_revision_of_data_that_was_not_asked_for_is_refused(stand_in: StandIn,
         ("aps/dynahate", "dynahate"),
         ("allenai/social_bias_frames", "sbf"),
         ("AlexaAI/bold", "bold"),
+        ("a360/mt-bench", "mt-bench"),
     ],
 )
 def test_script_data_sets_of_the_hub_point_to_their_converter(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from a360.benchmarks import Texts
 from a360.checkpoints.inventory import read_full_hashes, record_full_hashes
+from a360.datasets.conversations import read_conversations
 from a360.datasets.mirror import select_files
 from a360.datasets.prompts import read_prompts
 from a360.datasets.sequences import read_sequences
@@ -169,8 +170,10 @@ class Evaluator:
         return "committed" if commit_result(self._store, result) else "done already"
 
     def _ask(self, attempt: _Attempt, model: "MeasuringHFLM") -> "Outcome | Generated":
+        from a360.evaluators.conversations import chat_renderer, converse
         from a360.evaluators.generation import generate_answers
         from a360.evaluators.harness import evaluate_benchmark
+        from a360.evaluators.journaled_lm import JournaledLM
         from a360.evaluators.memorization import evaluate_memorization
         from a360.evaluators.perplexity import evaluate_perplexity
 
@@ -189,6 +192,10 @@ class Evaluator:
             if benchmark.prompts:
                 prompts = read_prompts(self._mirror.dir, paths, benchmark.prompts)
                 return generate_answers(benchmark, protocol, prompts, model, journal, on_progress)
+            if benchmark.conversations:
+                render = chat_renderer(model, protocol, self._suite.model.chat_template)
+                conversations = read_conversations(self._mirror.dir, paths, benchmark.conversations)
+                return converse(protocol, conversations, JournaledLM(model, journal, on_progress), render)
             documents = read_texts(self._mirror.dir, paths, benchmark.texts or Texts())
             return evaluate_perplexity(benchmark, protocol, documents, model, journal, on_progress)
 

@@ -6,8 +6,11 @@ by jobs/grade.py and by ``a360 run``.
 """
 
 import logging
+import os
 import time
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -15,13 +18,15 @@ from a360.datasets.mirror import data_revision
 from a360.datasets.working import WorkingMirror
 from a360.errors import ConfigError, DataError, TransientError
 from a360.grading.graders import find_grader
+from a360.grading.judge import JournaledJudge
 from a360.grading.task import GradeTask
 from a360.identity import SUPPORTED_VERSIONS, result_key
 from a360.pairs import Event, PairOutcome, as_a360_error, record_failed_pair
 from a360.plan import find_cells, pair_id
 from a360.records import Cell, Generations, Grading, Measurement, Plan, Provenance, Result
-from a360.results.answers import parse_answers
+from a360.results.answers import AnswerRow, parse_answers
 from a360.results.commit import commit_result, require_conditional_put, write_items
+from a360.results.journal import Journal
 from a360.results.places import CommitName, commit_place, generations_place
 from a360.results.provenance import describe_process, new_attempt
 from a360.results.read import read_generations, read_object
@@ -82,26 +87,73 @@ class Grader:
         generations = read_generations(self._store, plan.model, name)
         _verify_generations(plan, cell, generations)
         answers = parse_answers(read_object(self._store, generations.answers), generations.answers.key)
-        task = GradeTask(
-            benchmark=self._suite.find_benchmark(cell.benchmark),
-            grading=grading,
-            answers=answers,
-            mirror_dir=self._stage_classifier(cell.benchmark, grading),
-            on_progress=lambda done, total: self._on_event(Event("grading", pair, done, total)),
-        )
-        graded = grade(task)
+        with self._open_judge(cell, grading, pair) as judge:
+            graded = grade(self._task(cell, grading, answers, judge))
         self._on_event(Event("committing", pair))
         items = write_items(self._store, cell.key or "", graded.items)
         shared = {field: getattr(generations, field) for field in Measurement.model_fields}
         result = Result(
-            **{**shared, "provenance": self._provenance(generations, grading, started)},
+            **{**shared, "provenance": self._provenance(generations, grading, started, judge)},
             key=cell.key or "",
             grading=grading,
             metrics=graded.metrics,
             items=(items,),
-            raw={**graded.raw, "generations": generations_place(plan.model, name)},
+            raw={
+                **graded.raw,
+                **({"judge_answered_as": [*sorted(judge.models)]} if judge else {}),
+                "generations": generations_place(plan.model, name),
+            },
         )
         return "committed" if commit_result(self._store, result) else "done already"
+
+    def _task(
+        self, cell: Cell, grading: Grading, answers: tuple[AnswerRow, ...], judge: JournaledJudge | None
+    ) -> GradeTask:
+        pair = pair_id(cell.checkpoint, cell.benchmark)
+        return GradeTask(
+            benchmark=self._suite.find_benchmark(cell.benchmark),
+            grading=grading,
+            answers=answers,
+            mirror_dir=self._stage_classifier(cell.benchmark, grading),
+            judge=judge,
+            on_progress=lambda done, total: self._on_event(Event("grading", pair, done, total)),
+        )
+
+    @contextmanager
+    def _open_judge(self, cell: Cell, grading: Grading, pair: str) -> Iterator[JournaledJudge | None]:
+        """The judge of a grading with what it has said before; None where the grading has none.
+
+        Raises:
+            ConfigError: the suite has another judge than the plan, or none.
+        """
+        if grading.judge_model is None:
+            yield None
+            return
+        settings = self._suite.judge
+        if settings is None or settings.model != grading.judge_model:
+            raise ConfigError(
+                f"judge is not the plan's: {pair}: found {settings.model if settings else 'none'}, "
+                f"expected {grading.judge_model}",
+                hint="Plan again: answers are kept, they are graded anew.",
+            )
+        # A judgment costs more than the object that keeps it, so each has one of its own.
+        attempt = f"{self._attempt}-{uuid.uuid4().hex[:8]}"
+        journal = Journal(self._store, cell.key or "", attempt, flush_requests=1)
+        journal.load()
+        from a360.grading.judge_client import KEY_VARIABLE, JudgeClient
+
+        client = JudgeClient(settings, os.environ.get(KEY_VARIABLE))
+        try:
+            yield JournaledJudge(
+                client,
+                settings.model,
+                journal,
+                workers=settings.workers,
+                on_progress=lambda done, total: self._on_event(Event("grading", pair, done, total)),
+            )
+        finally:
+            client.close()
+            journal.flush()
 
     def _stage_classifier(self, benchmark: str, grading: Grading) -> Path:
         """The directory with the files of a grading's classifier, verified; any where it has none.
@@ -130,7 +182,9 @@ class Grader:
         place = commit_place(model, _name(cell, cell.key))
         return any(entry.key == place for entry in self._store.list(place))
 
-    def _provenance(self, generations: Generations, grading: Grading, started: float) -> Provenance:
+    def _provenance(
+        self, generations: Generations, grading: Grading, started: float, judge: JournaledJudge | None
+    ) -> Provenance:
         """Of the grading; that of the answers is in the generation's own document."""
         return Provenance.model_validate(
             {
@@ -143,8 +197,8 @@ class Grader:
                 "gpu_seconds": None,
                 "bytes_pulled": generations.answers.bytes,
                 "tokens_scored": None,
-                "requests_scored": 0,
-                "requests_from_journal": 0,
+                "requests_scored": judge.asked if judge else 0,
+                "requests_from_journal": judge.from_journal if judge else 0,
                 "tokenizer_hash": generations.provenance.tokenizer_hash,
                 "dataset_revisions": generations.provenance.dataset_revisions,
             }

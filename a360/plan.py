@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Literal, NamedTuple
 
 from a360.benchmarks import Benchmark, locked_grader_hash, locked_task_hash
+from a360.benchmarks.conversations import TOKENIZER_TEMPLATE
 from a360.datasets.mirror import MirrorManifest, data_revision
 from a360.errors import ConfigError, MissingError
 from a360.identity import SUPPORTED_VERSIONS, generation_key, hash_value, result_key
@@ -18,6 +19,9 @@ from a360.suite import ModelSection, Suite
 
 SEEDS = {"random": 0, "numpy": 1234, "torch": 1234, "fewshot": 1234}
 """lm-eval's own defaults, so that its command line gives the same prompts."""
+
+
+_NO_TEMPLATE = "no chat template: the tokenizer has none, and the suite names none in model.chat_template"
 
 
 class Unavailable(NamedTuple):
@@ -75,6 +79,8 @@ def build_protocols(suite: Suite, manifest: MirrorManifest) -> Protocols:
                 grader=benchmark.grader,
                 source_hash=locked_grader_hash(benchmark.grader),
                 classifier_digest=classifier,
+                judge_model=suite.judge.model if suite.judge and benchmark.judge else None,
+                prompt_hash=_judge_prompts_hash(manifest, benchmark),
             )
     return Protocols(protocols=protocols, unavailable=unavailable, gradings=gradings)
 
@@ -82,6 +88,11 @@ def build_protocols(suite: Suite, manifest: MirrorManifest) -> Protocols:
 def _classifier_digest(manifest: MirrorManifest, benchmark: Benchmark) -> str | None:
     data = benchmark.classifier_data()
     return data_revision(manifest, data) if data else None
+
+
+def _judge_prompts_hash(manifest: MirrorManifest, benchmark: Benchmark) -> str | None:
+    asked = benchmark.conversations
+    return data_revision(manifest, (asked.judge_prompts,)) if asked else None
 
 
 def _unavailable(benchmark: Benchmark, error: MissingError) -> Unavailable:
@@ -104,11 +115,16 @@ def _protocol(model: ModelSection, benchmark: Benchmark, limit: int | None, revi
         max_length=model.max_length,
         dtype=model.dtype,
         softmax_dtype=model.softmax_dtype,
-        chat_template=None,
+        chat_template=_chat_template(model) if benchmark.conversations else None,
         tokenizer=None,
         add_bos_token=model.add_bos_token,
         truncation_side="left",
     )
+
+
+def _chat_template(model: ModelSection) -> str:
+    """The hash of the suite's template, or a word for the checkpoint's own, which its digest covers."""
+    return hash_value(model.chat_template) if model.chat_template else TOKENIZER_TEMPLATE
 
 
 def make_plan(
@@ -172,6 +188,10 @@ def _cell(
     if protocol is None:
         state, reason = protocols.unavailable[benchmark]
         return Cell(checkpoint=checkpoint.id, benchmark=benchmark, state=state, reason=reason)
+    if protocol.chat_template == TOKENIZER_TEMPLATE and checkpoint.chat_template is False:
+        return Cell(
+            checkpoint=checkpoint.id, benchmark=benchmark, state="not applicable", reason=_NO_TEMPLATE
+        )
     grading = protocols.gradings.get(benchmark)
     candidates = [_names(checkpoint, protocol, grading, version) for version in SUPPORTED_VERSIONS]
     for name, generation in candidates:

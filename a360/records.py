@@ -49,6 +49,8 @@ class Inventory(Record):
     vocab_size: int | None = None
     parameters: int | None = None
     """Number of weights counted in the safetensors headers; None for ``.bin`` shards."""
+    chat_template: bool | None = None
+    """Whether the tokenizer has one; None in documents from before anybody looked."""
 
 
 class FullHashes(Record):
@@ -70,6 +72,8 @@ class Checkpoint(Record):
     digest: str
     fingerprint: str
     files: tuple[CheckpointFile, ...]
+    chat_template: bool | None = None
+    """Whether its tokenizer has one; None where nobody looked."""
 
     @property
     def tokenizer_files(self) -> tuple[CheckpointFile, ...]:

@@ -37,6 +37,8 @@ class ModelSection(Record):
     softmax_dtype: Literal["float32"] | None = "float32"
     max_length: int | None = Field(default=None, ge=2)
     add_bos_token: bool | None = None
+    chat_template: str | None = Field(default=None, min_length=1)
+    """Jinja text for benchmarks that are conversations, in the place of the tokenizer's own."""
 
 
 class StoreSection(Record):
@@ -53,6 +55,22 @@ class DataSection(Record):
 
     mirror: str
     s3: StoreSettings = StoreSettings()
+
+
+class JudgeSection(Record):
+    """A model that rates answers, behind an address that speaks as OpenAI's does; its key is no setting.
+
+    Only the model's name is part of a key: where it is served, and how often it is asked, change no rating.
+    """
+
+    model: Annotated[str, Field(min_length=1)]
+    url: Annotated[str, Field(pattern=r"^https?://[^\s?#@]+$")]
+    """Up to and without ``/chat/completions``: ``https://judge.example.com/v1``."""
+    timeout_seconds: float = Field(default=120.0, gt=0)
+    attempts: int = Field(default=6, ge=1)
+    """Requests for one judgment before a judge that is busy or away counts as away."""
+    workers: int = Field(default=4, ge=1, le=64)
+    """Questions at a time."""
 
 
 class RunSection(Record):
@@ -121,6 +139,8 @@ class Suite(Record):
     run: RunSection = RunSection()
     sweep: SweepSection = SweepSection()
     publish: PublishSection = PublishSection()
+    judge: JudgeSection | None = None
+    """Who rates answers, for benchmarks that need a judge or may have one."""
 
     @model_validator(mode="after")
     def _each_benchmark_once(self) -> Self:
@@ -133,6 +153,15 @@ class Suite(Record):
             raise ValueError(f"benchmark {twice[0]!r} is named twice")
         return self
 
+    @model_validator(mode="after")
+    def _judge_is_named(self) -> Self:
+        for choice in self.benchmarks if self.judge is None else ():
+            if choice.benchmark().judge == "needed":
+                raise ValueError(
+                    f"benchmark {choice.id!r} needs a judge, expected a section judge with model and url"
+                )
+        return self
+
     def chosen(self) -> tuple[Chosen, ...]:
         """Every benchmark that the suite evaluates: those of the catalogue, then its own data."""
         return tuple(self._rows().values())
@@ -143,7 +172,7 @@ class Suite(Record):
         return chosen.benchmark if chosen else find_benchmark(benchmark_id)
 
     def _rows(self) -> Mapping[str, Chosen]:
-        return _chosen_rows(self.benchmarks, self.texts, self.memorization)
+        return _chosen_rows(self.benchmarks, self.texts, self.memorization, self.judge is not None)
 
 
 @lru_cache(maxsize=8)
@@ -151,11 +180,14 @@ def _chosen_rows(
     benchmarks: tuple[BenchmarkChoice, ...],
     texts: tuple[OwnTexts, ...],
     memorization: tuple[OwnSequences, ...],
+    has_judge: bool,
 ) -> Mapping[str, Chosen]:
     """Id -> benchmark and limit; a planner asks for it once for every cell."""
     rows = [Chosen(choice.benchmark(), choice.limit) for choice in benchmarks]
     rows += [Chosen(own.benchmark(), own.limit) for own in texts]
     rows += [Chosen(row, None) for each in memorization for row in each.benchmarks()]
+    if has_judge:
+        rows = [row._replace(benchmark=row.benchmark.judged()) for row in rows]
     return {row.benchmark.id: row for row in rows}
 
 

@@ -29,7 +29,7 @@ and [the mean](../../tests/integration/test_equality.py) of what lm_eval's comma
 
 ## Not there yet
 
-Of the original evaluations these are not there yet: HumanEval, MBPP and MultiPL-E, MT-bench, LongEval.
+Of the original evaluations these are not there yet: HumanEval, MBPP and MultiPL-E.
 Memorization and token order have no row here: their data is a model's own
 ([how to draw it](../guides/data.md)), proven by
 [a plain loop](../../tests/integration/test_memorization.py)."""
@@ -70,6 +70,10 @@ def _headline(row: Benchmark) -> str:
 
 def _proof(row: Benchmark) -> str:
     """What the twin is compared with; tests/unit/test_documentation.py looks for it in the named tests."""
+    if row.evaluator == "conversation":
+        return PLAIN.format(test="test_mt_bench_sweep.py")
+    if row.task.startswith("long_eval"):
+        return PLAIN.format(test="test_long_eval_sweep.py")
     if row.evaluator == "generation":
         return PLAIN.format(test="test_answer_benchmarks.py")
     if row.evaluator == "perplexity":

@@ -17,11 +17,14 @@ CERTAIN = 8.0
 """Logit of the token that follows; all others have 0."""
 
 
-def write_parrot(target_dir: Path, *, answer: str, positions: int = 2048) -> Path:
-    """The directory of the checkpoint, with the tokenizer of tests/tiny_model.py."""
+def write_parrot(target_dir: Path, *, answer: str, positions: int = 2048, after: str = "?") -> Path:
+    """The directory of the checkpoint, with the tokenizer of tests/tiny_model.py.
+
+    It speaks after another text where ``after`` names one that is one token.
+    """
     write_checkpoint(target_dir, seed=1, positions=positions)
     tokenizer = AutoTokenizer.from_pretrained(target_dir)
-    said = tokenizer(f"?{answer}", add_special_tokens=False)["input_ids"]
+    said = tokenizer(f"{after}{answer}", add_special_tokens=False)["input_ids"]
     assert len(set(said)) == len(said), "a token that comes twice has two successors"
     size = len(tokenizer) + len(tokenizer) % 2  # what is rotated has two halves
     config = LlamaConfig(

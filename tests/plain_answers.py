@@ -75,3 +75,71 @@ def toxigen_of(
         "toxic": statistics.mean(map(toxic, found)),
         "toxic_first_line": statistics.mean(toxic(text.partition("\n")[0]) for text in found),
     }
+
+
+def lines_of(store_dir: Path, mirror_dir: Path, benchmark: str, checkpoint: str) -> dict[str, float]:
+    """Shares of right last and first numbers, of answers without one, and the first per number of lines."""
+    right: dict[int, list[bool]] = {}
+    first, none = [], []
+    for row, answer in answers_of(store_dir, mirror_dir, benchmark, checkpoint):
+        assert answer["prompt"] == row["prompt"]
+        if "not_asked" in answer["reference"]:
+            continue
+        numbers = [int(digits) for digits in re.findall(r"\d+", answer["response"])]
+        right.setdefault(row["num_lines"], []).append(numbers[-1:] == [row["expected_number"]])
+        first.append(numbers[:1] == [row["expected_number"]])
+        none.append(not numbers)
+    lengths = {f"long_eval_lines_{length}": statistics.mean(of) for length, of in right.items()}
+    everything = [hit for of in right.values() for hit in of]
+    shares = {"acc": everything, "acc_first": first, "no_number": none}
+    return {name: statistics.mean(of) for name, of in shares.items()} | lengths
+
+
+def topics_of(store_dir: Path, mirror_dir: Path, benchmark: str, checkpoint: str) -> dict[str, float]:
+    """Shares of answers that begin with the first topic, and that are it; planted ones name one or none."""
+
+    def plain(text: str) -> str:
+        return re.sub(r"^(the|an?) ", "", re.sub(r"\W+", " ", text.lower()).strip())
+
+    first, exact = [], []
+    for row, answer in answers_of(store_dir, mirror_dir, benchmark, checkpoint):
+        if "not_asked" in answer["reference"]:
+            continue
+        said = plain(answer["response"])
+        named = {said.index(plain(topic)): topic for topic in row["topics"] if plain(topic) in said}
+        first.append(bool(named) and named[min(named)] == row["topics"][0])
+        exact.append(said == plain(row["topics"][0]))
+    return {"first_topic": statistics.mean(first), "exact": statistics.mean(exact)}
+
+
+def ratings_of(
+    store_dir: Path, mirror_dir: Path, benchmark: str, checkpoint: str, rate: Any
+) -> tuple[dict[str, str], dict[str, list[float]]]:
+    """What a judge must be asked of each turn, ``question.turn`` -> prompt, and the ratings per group."""
+    folder = mirror_dir / "a360/mt-bench"
+    name = "test-00000-of-00001.parquet"
+    templates = {row["name"]: row for row in pq.read_table(folder / "judge_prompts" / name).to_pylist()}
+    right = {
+        row["question_id"]: row["turns"] for row in pq.read_table(folder / "references" / name).to_pylist()
+    }
+    said: dict[str, list[str]] = {}
+    rows: dict[str, Any] = {}
+    for row, answer in answers_of(store_dir, mirror_dir, benchmark, checkpoint):
+        said.setdefault(row["question_id"], []).append(answer["response"].strip())
+        rows[row["question_id"]] = row
+    prompts: dict[str, str] = {}
+    ratings: dict[str, list[float]] = {}
+    for number, row in rows.items():
+        math = "-math" if row["category"] in ("math", "reasoning", "coding") else ""
+        refs = {f"ref_answer_{n}": text for n, text in enumerate(right[number], 1)} if math else {}
+        first = templates[f"single{math}-v1"]["prompt_template"]
+        second = templates[f"single{math}-v1-multi-turn"]["prompt_template"]
+        (q1, q2), (a1, a2) = row["turns"], said[number]
+        prompts[f"{number}.1"] = first.format(question=q1, answer=a1, **refs)
+        prompts[f"{number}.2"] = second.format(question_1=q1, answer_1=a1, question_2=q2, answer_2=a2, **refs)
+        for turn in (1, 2):
+            rating = rate(prompts[f"{number}.{turn}"])
+            if rating is not None:
+                for group in ("all", f"turn-{turn}", row["category"]):
+                    ratings.setdefault(group, []).append(rating)
+    return prompts, ratings

@@ -2,6 +2,7 @@
 
 from a360.benchmarks.benchmark import Benchmark, Classifier, Headline, Macro
 from a360.benchmarks.catalogue import CATALOGUE, UnknownBenchmarkError, find_benchmark
+from a360.benchmarks.conversations import Conversations
 from a360.benchmarks.lock import load_lock, locked_grader_hash, locked_task_hash
 from a360.benchmarks.memorization import Memorization
 from a360.benchmarks.prompts import Decoding, Prompts
@@ -11,6 +12,7 @@ __all__ = [
     "CATALOGUE",
     "Benchmark",
     "Classifier",
+    "Conversations",
     "Decoding",
     "GroupSubset",
     "Headline",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from a360.benchmarks.conversations import Conversations
 from a360.benchmarks.memorization import Memorization
 from a360.benchmarks.prompts import Decoding, Prompts
 from a360.benchmarks.texts import GroupSubset, Texts
@@ -48,7 +49,7 @@ class Benchmark:
     version: int = 1
     title: str
     kind: Literal["downstream", "perplexity"] = "downstream"
-    evaluator: Literal["harness", "perplexity", "generation", "memorization"] = "harness"
+    evaluator: Literal["harness", "perplexity", "generation", "conversation", "memorization"] = "harness"
     task: str
     """lm-eval's task or group; for a360's own evaluators the name of the whole beside its groups."""
     folder: str | None
@@ -61,13 +62,19 @@ class Benchmark:
     """What the memorization evaluator asks; None for the others."""
     prompts: Prompts | None = None
     """What the generation evaluator shows; None for the others."""
+    conversations: Conversations | None = None
+    """What the conversation evaluator asks; None for the others."""
     decoding: Decoding | None = None
+    demo_decoding: Decoding | None = None
+    """That of its twin, where the row's own is too much for a demo."""
     grade: GradeKind = "none"
     """The pod that turns committed answers into metrics."""
     grader: str | None = None
     """The grader's name in a360/grading/graders.py; None where nothing is graded apart."""
     classifier: Classifier | None = None
     """The model that the grader asks; None for the others."""
+    judge: Literal["needed", "optional"] | None = None
+    """Whether the grader asks the suite's judge; where it may, the stage is the judge's if there is one."""
     shots: int | None
     """None where the task pins its own number or has none."""
     data: tuple[str, ...]
@@ -99,13 +106,27 @@ class Benchmark:
             raise ValueError(
                 f"benchmark {self.id}: the memorization evaluator, and no other, has its settings"
             )
-        generates = self.evaluator == "generation"
-        if {generates} != {self.prompts is not None, self.decoding is not None}:
+        if (self.evaluator == "generation") != (self.prompts is not None):
             raise ValueError(f"benchmark {self.id}: the generation evaluator, and no other, has prompts")
+        if (self.evaluator == "conversation") != (self.conversations is not None):
+            raise ValueError(
+                f"benchmark {self.id}: the conversation evaluator, and no other, has conversations"
+            )
+        generates = self.evaluator in ("generation", "conversation")
+        if generates != (self.decoding is not None):
+            raise ValueError(f"benchmark {self.id}: what is generated, and nothing else, has a decoding")
         if {self.grader is not None} != {self.grade != "none", generates}:
             raise ValueError(f"benchmark {self.id}: what is generated, and nothing else, has a grader")
         if self.classifier and self.grade != "classifier":
             raise ValueError(f"benchmark {self.id}: a classifier is asked in the stage of that name")
+        if (self.judge == "needed" and self.grade != "judge") or (
+            self.judge is None and self.grade == "judge"
+        ):
+            raise ValueError(f"benchmark {self.id}: a judge is asked in the stage of that name")
+
+    def judged(self) -> "Benchmark":
+        """The row of a suite that has a judge: the same answers, another stage of grading where one may."""
+        return self if self.judge is None else replace(self, grade="judge")
 
     def places(self) -> tuple[str, ...]:
         """Every place in the mirror that its evaluation and grading read."""
@@ -129,5 +150,6 @@ class Benchmark:
             title=f"{self.title} (demo rows)",
             stand_in=True,
             gated=False,
+            decoding=self.demo_decoding or self.decoding,
             cost=cost,
         )

@@ -10,6 +10,7 @@ from functools import cache
 from importlib import resources
 
 from a360.benchmarks.benchmark import Benchmark
+from a360.benchmarks.conversations import conversations_hash
 from a360.benchmarks.memorization import memorization_hash
 from a360.benchmarks.prompts import prompts_hash
 from a360.benchmarks.texts import texts_hash
@@ -51,6 +52,8 @@ def locked_task_hash(benchmark: Benchmark) -> str:
         return memorization_hash(benchmark.memorization)
     if benchmark.prompts:
         return prompts_hash(benchmark.prompts)
+    if benchmark.conversations:
+        return conversations_hash(benchmark.conversations)
     try:
         return load_lock()[benchmark.task]
     except KeyError:

@@ -44,6 +44,8 @@ class Prompts:
     """Fields that a grader needs beside the answer."""
     first: int | None = None
     """Only the first so many usable rows are asked."""
+    whole: bool = False
+    """A group of which a prompt would be cut is not asked at all, and reported as such."""
 
     def __post_init__(self) -> None:
         stated = {self.item is not None, self.label is not None, self.labels is not None}
@@ -65,9 +67,15 @@ class Decoding:
     seed: int = 0
     total_tokens: int | None = None
     """Prompt and answer together have at most so many."""
+    temperatures: tuple[tuple[str, float], ...] = ()
+    """Category -> temperature, of conversations; 0 is greedy."""
 
     def __post_init__(self) -> None:
-        if self.temperature is None and (self.samples, self.top_p, self.seed) != (1, 1.0, 0):
+        if (
+            self.temperature is None
+            and not self.temperatures
+            and (self.samples, self.top_p, self.seed) != (1, 1.0, 0)
+        ):
             raise ValueError("greedy decoding has one answer; samples, top_p and seed need a temperature")
 
     def document(self) -> dict[str, JsonValue]:
@@ -78,6 +86,8 @@ class Decoding:
         if self.temperature is not None:
             document["temperature"], document["top_p"] = self.temperature, self.top_p
             document["samples"], document["seed"] = self.samples, self.seed
+        if self.temperatures:
+            document["temperatures"], document["seed"] = dict(self.temperatures), self.seed
         return document
 
 

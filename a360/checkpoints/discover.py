@@ -123,6 +123,7 @@ class _Inspector:
             digest=inventory.digest,
             fingerprint=inventory.fingerprint,
             files=inventory.files,
+            chat_template=inventory.chat_template,
         )
 
     def _prove_and_record(self, folder: Folder) -> Inventory:
@@ -144,6 +145,7 @@ class _Inspector:
             proof=proof.checks,
             vocab_size=proof.vocab_size,
             parameters=proof.parameters,
+            chat_template=proof.chat_template,
         )
         hashes = self._compare_with_older(folder, inventory)
         if folder.list_again().fingerprint != folder.fingerprint:

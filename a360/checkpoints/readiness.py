@@ -33,6 +33,7 @@ class Proof:
     vocab_size: int | None
     parameters: int | None
     data_starts: dict[str, int]
+    chat_template: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +102,16 @@ def prove_ready(folder: Folder) -> Proof:
         vocab_size=available.rows if available else None,
         parameters=sum(tensor.elements for tensor in tensors.values()) if weights.headers else None,
         data_starts={name: header.data_start for name, header in weights.headers.items()},
+        chat_template=_has_chat_template(names, documents),
     )
+
+
+def _has_chat_template(names: Collection[str], documents: _Documents) -> bool:
+    """Whether transformers finds a template for the tokenizer: a file, or in its configuration."""
+    named = documents.get("tokenizer_config.json", {}).get("chat_template")
+    if isinstance(named, list):
+        return any(isinstance(each, dict) and each.get("name") == "default" for each in named)
+    return "chat_template.jinja" in names or bool(named)
 
 
 def _check_config(folder: Folder, documents: _Documents) -> Mapping[str, object]:

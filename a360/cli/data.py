@@ -29,6 +29,7 @@ class Kind(StrEnum):
     BOLD = "bold"
     TOXIGEN_PROMPTS = "toxigen-prompts"
     TOXICITY_PROMPTS = "toxicity-prompts"
+    MT_BENCH = "mt-bench"
 
 
 @data_app.callback()
@@ -79,6 +80,7 @@ def mirror(
     epilog=examples(
         "a360 data convert pile test.jsonl.zst mirror",
         "a360 data convert sbf SBIC.v2.trn.csv SBIC.v2.dev.csv SBIC.v2.tst.csv mirror",
+        "a360 data convert mt-bench question.jsonl gpt-4.jsonl judge_prompts.jsonl mirror",
     ),
 )
 def convert(
@@ -88,8 +90,8 @@ def convert(
 ) -> None:
     """Convert a data set that the hub serves as a script only.
 
-    KIND is pile, sbf, dynahate, bold, toxigen-prompts or toxicity-prompts. Every row is checked; duplicates
-    and contradictions are counted, not removed.
+    KIND is pile, sbf, dynahate, bold, toxigen-prompts, toxicity-prompts or mt-bench. Every row is checked;
+    duplicates and contradictions are counted, not removed.
     """
     from a360.cli.data_sets import convert_files
 
@@ -122,6 +124,33 @@ def add(
     from a360.cli.data_sets import add_files
 
     add_files(target, name, files, Texts(text=text, group=group))
+
+
+@data_app.command(
+    "long-eval",
+    epilog=examples(
+        "a360 data long-eval mirror", "a360 data long-eval mirror --lines 10,20,40 --topics none --seed 7"
+    ),
+)
+def long_eval(
+    target: Target,
+    lines: Annotated[
+        str, typer.Option(metavar="N,N,…", help="Lines of a case; none leaves them out.")
+    ] = "10,20,40,60,80,100,200,300,400,500,600,680",
+    topics: Annotated[
+        str, typer.Option(metavar="N,N,…", help="Topics of a case; none leaves them out.")
+    ] = "1,5,10,15,20,25,30",
+    cases: Annotated[int, typer.Option(min=1, max=10_000, help="Cases of each length.")] = 50,
+    seed: Annotated[int, typer.Option(help="Another one gives other cases.")] = 0,
+) -> None:
+    """Make the cases of LongEval in a mirror.
+
+    Lines and topics that were there are replaced. What a model's context does not hold is not asked of it,
+    and reported by its length.
+    """
+    from a360.cli.data_sets import make_long_eval
+
+    make_long_eval(target, {"lines": lines, "topics": topics}, cases, seed)
 
 
 @data_app.command(

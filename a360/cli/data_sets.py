@@ -1,6 +1,6 @@
 """What the commands of ``a360 data`` do and show."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,8 @@ from a360.benchmarks import Texts, UnknownBenchmarkError, find_benchmark
 from a360.cli.output import note, notes, print_table, print_text
 from a360.cli.progress import busy
 from a360.datasets.bundle import write_bundle
-from a360.datasets.convert import add_texts, convert_data
+from a360.datasets.convert import OwnData, add_texts, convert_data
+from a360.datasets.generated import generate_long_eval
 from a360.datasets.mirror import MirrorManifest
 from a360.datasets.sequences import Draw, chunk_folders, draw_sequences
 from a360.datasets.target import FillProgress, MirrorTarget
@@ -99,9 +100,35 @@ def add_files(uri: str, name: str, files: Sequence[Path], texts: Texts) -> None:
     """Adds, and says how many rows each file has."""
     with busy("adding"):
         added = add_texts(MirrorTarget(uri), name, files, texts)
-    rows = [[place, f"{counts.rows:,}"] for place, counts in added.counts.items()]
+    _print_rows(added)
+
+
+def make_long_eval(uri: str, lengths: Mapping[str, str], cases: int, seed: int) -> None:
+    """Makes cases of each kind, and says how many rows each file has.
+
+    Raises:
+        ConfigError: lengths that are no numbers separated by commas, or none at all.
+    """
+    wanted = {kind: _parse_lengths(kind, text) for kind, text in lengths.items() if text != "none"}
+    if not wanted:
+        raise ConfigError("found none for both --lines and --topics, expected lengths for one of them")
+    for kind, numbers in wanted.items():
+        with busy(f"making {kind}"):
+            made = generate_long_eval(MirrorTarget(uri), kind, numbers, cases=cases, seed=seed)
+        _print_rows(made)
+
+
+def _parse_lengths(kind: str, text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"--{kind} is {text!r}, expected numbers such as 10,20,40, or none") from None
+
+
+def _print_rows(data: OwnData) -> None:
+    rows = [[place, f"{counts.rows:,}"] for place, counts in data.counts.items()]
     print_table(["file", "rows"], rows, numbers=["rows"])
-    print_text(f"{added.repository} at {added.revision}")
+    print_text(f"{data.repository} at {data.revision}")
 
 
 def draw_chunks(uri: str, name: str, chunks: list[Path], sequences: int, seed: int) -> None:

@@ -7,7 +7,7 @@ duplicates and contradictions.
 
 import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -18,7 +18,7 @@ import xxhash
 
 from a360.benchmarks import Texts
 from a360.datasets.configurations import index_configurations, write_readme
-from a360.datasets.converters import CONVERTERS, ConvertedRow
+from a360.datasets.converters import CONVERTERS, ConvertedRow, Converter
 from a360.datasets.mirror import INDEX_NAME, MANIFEST_NAME, README_NAME, MirrorFile, MirrorRepository
 from a360.datasets.source_files import refuse
 from a360.datasets.target import OWN_REVISION, MirrorTarget
@@ -75,23 +75,45 @@ def convert_data(target: MirrorTarget, kind: str, sources: Sequence[Path]) -> Ow
     if kind not in CONVERTERS:
         raise ConfigError(f"no converter {kind!r}, expected one of {', '.join(CONVERTERS)}")
     converter = CONVERTERS[kind]
+    revision = _revision(sources)
+    rows = _read_sources(converter, sources)
+    return put_rows(target, converter, revision, rows, f"Converted by a360 from {converter.sources}")
+
+
+def _read_sources(converter: Converter, sources: Sequence[Path]) -> Iterator[tuple[ConvertedRow, Path]]:
+    row = None
+    for source in sources:
+        for row in converter.read(source):
+            yield row, source
+    if row is None:
+        raise DataError(f"no rows in {', '.join(map(str, sources))}, expected {converter.sources}")
+
+
+def put_rows(
+    target: MirrorTarget,
+    converter: Converter,
+    revision: str,
+    rows: Iterable[tuple[ConvertedRow, Path]],
+    made: str,
+) -> OwnData:
+    """Writes rows as the repository of a converter; ``made`` says on its card where they come from.
+
+    Raises:
+        ConfigError: the mirror has the repository from the hub.
+        DataError: the rows of one file have different columns.
+    """
     with target.locked():
         _require_own(target, converter.repository)
-        revision = _revision(sources)
         counts: dict[str, SplitCounts] = {}
         names: dict[str, dict[str, str]] = {}
         with _RowFiles(target.work_dir / "rows") as files:
-            for source in sources:
-                for row in converter.read(source):
-                    place = converter.place.format(configuration=row.configuration, split=row.split)
-                    files.add(place, row, source)
-                    counts.setdefault(place, SplitCounts()).take(row.text, row.label)
-                    names.setdefault(row.configuration, {})[row.split] = place
-            if not counts:
-                raise DataError(f"no rows in {', '.join(map(str, sources))}, expected {converter.sources}")
+            for row, source in rows:
+                place = converter.place.format(configuration=row.configuration, split=row.split)
+                files.add(place, row, source)
+                counts.setdefault(place, SplitCounts()).take(row.text, row.label)
+                names.setdefault(row.configuration, {})[row.split] = place
             files.close()
-            card = f"Converted by a360 from {converter.sources}; {revision}.\n"
-            readme = write_readme({name: names[name] for name in sorted(names)}, card)
+            readme = write_readme({name: names[name] for name in sorted(names)}, f"{made}; {revision}.\n")
             _put(target, converter.repository, revision, files.paths, readme)
     sorted_counts = {place: counts[place] for place in sorted(counts)}
     return OwnData(repository=converter.repository, revision=revision, counts=sorted_counts)

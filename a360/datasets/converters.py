@@ -145,6 +145,46 @@ def read_toxicity_prompt(path: Path) -> Iterator[ConvertedRow]:
     yield ConvertedRow(name, "prompts", {"text": text}, text)
 
 
+def read_mt_bench(path: Path) -> Iterator[ConvertedRow]:
+    """Questions, reference answers or prompts of a judge, told apart by the fields of each line.
+
+    Of a line of reference answers the first choice counts, of a prompt its texts; ids are numbers or names.
+    """
+    for line in read_json_lines(path):
+        if "prompt_template" in line.fields:
+            name, system = text_field(line, "name"), line.fields.get("system_prompt", "")
+            if not isinstance(system, str):
+                refuse(
+                    line.place, f"a {type(system).__name__} as system_prompt", "a text, perhaps an empty one"
+                )
+            shown = {"system_prompt": system, "prompt_template": text_field(line, "prompt_template")}
+            yield ConvertedRow("judge_prompts", "test", {"name": name, **shown}, name)
+            continue
+        number = line.fields.get("question_id")
+        if isinstance(number, bool) or not isinstance(number, int | str) or number == "":
+            refuse(line.place, f"question_id {number!r}", "a number or a name")
+        said = {"question_id": str(number)}
+        if "choices" in line.fields:
+            turns = _turns(line.place, _first_choice(line))
+            yield ConvertedRow("references", "test", {**said, "turns": turns}, str(number))
+        else:
+            turns = _turns(line.place, line.fields.get("turns"))
+            said["category"] = text_field(line, "category")
+            yield ConvertedRow("questions", "test", {**said, "turns": turns}, "\n".join(turns))
+
+
+def _first_choice(line: Line) -> object:
+    choices = line.fields["choices"]
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first.get("turns") if isinstance(first, dict) else None
+
+
+def _turns(place: str, turns: object) -> list[str]:
+    if not isinstance(turns, list) or not turns:
+        refuse(place, "no turns", "a list of texts")
+    return [text_field(Line(place, {"turns": turn}), "turns") for turn in turns]
+
+
 CONVERTERS: dict[str, Converter] = {
     "pile": Converter(
         repository="pile",
@@ -168,6 +208,11 @@ CONVERTERS: dict[str, Converter] = {
         repository="a360/toxicity-prompts",
         read=read_toxicity_prompt,
         sources="sbf.txt, dynahate.txt, toxigen.txt: what is shown before every statement",
+    ),
+    "mt-bench": Converter(
+        repository="a360/mt-bench",
+        read=read_mt_bench,
+        sources="question.jsonl, the reference answers and judge_prompts.jsonl",
     ),
 }
 

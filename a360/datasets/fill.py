@@ -41,8 +41,11 @@ CONVERTED = {
     "AlexaAI/bold": "bold",
     "toxigen/toxigen-data": "toxigen-prompts",
     "a360/toxicity-prompts": "toxicity-prompts",
+    "a360/mt-bench": "mt-bench",
 }
 """Repositories that the hub has not, or in another form -> the kind that ``a360 data convert`` knows."""
+GENERATED = ("a360/long-eval-lines", "a360/long-eval-topics")
+"""Repositories that ``a360 data long-eval`` makes."""
 
 
 _COMMIT = re.compile("[0-9a-f]{40}")
@@ -202,6 +205,10 @@ def _look_up(hub: Hub, name: str, revision: str | None) -> Snapshot:
         raise ConfigError(
             f"the hub does not serve the rows of {name}",
             hint=f"a360 data convert {CONVERTED[name]} SOURCE… TARGET takes them from its own files",
+        )
+    if name in GENERATED:
+        raise ConfigError(
+            f"the hub does not serve the rows of {name}", hint="a360 data long-eval TARGET makes them"
         )
     return hub.look_up(name, revision)
 

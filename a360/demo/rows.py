@@ -25,6 +25,7 @@ from a360.datasets.mirror import (
 from a360.datasets.sequences import FILE_NAME, write_sequences
 from a360.datasets.staging import verify_files
 from a360.demo.classifier import write_classifiers
+from a360.demo.conversations import judge_prompt_rows, question_rows, reference_rows
 from a360.demo.everyday import (
     copa_rows,
     openbook_rows,
@@ -33,6 +34,7 @@ from a360.demo.everyday import (
     swag_rows,
     winogrande_rows,
 )
+from a360.demo.long_rows import line_rows, topic_rows
 from a360.demo.pile_rows import pile_10k_rows, pile_rows
 from a360.demo.questions import SUBJECTS, Row, Splits, arc_rows, boolq_rows, mmlu_rows, truthful_rows
 from a360.demo.reading import drop_rows, race_rows, triviaqa_rows
@@ -131,6 +133,13 @@ def _repositories(heldout: Sequence[Document]) -> dict[str, dict[str, Splits]]:
         "aps/dynahate": {"default": dynahate_rows()},
         "toxigen/toxigen-data": {"prompts": toxigen_prompts()},
         "a360/toxicity-prompts": {name: toxicity_prompt(name) for name in INTRODUCTIONS},
+        "a360/long-eval-lines": {"test": line_rows()},
+        "a360/long-eval-topics": {"test": topic_rows()},
+        "a360/mt-bench": {
+            "questions": question_rows(),
+            "references": reference_rows(),
+            "judge_prompts": judge_prompt_rows(),
+        },
         "cais/wmdp": {subject: wmdp_rows(subject) for subject in HAZARDS},
         "mandarjoshi/trivia_qa": {"rc.nocontext": triviaqa_rows()},
         "EleutherAI/drop": {"default": drop_rows()},

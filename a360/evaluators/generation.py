@@ -4,7 +4,7 @@ Called by a360/evaluate.py with prompts from a360/datasets/prompts.py. Answers a
 (``generate_until`` of HFLM), so a prompt that is too long loses its left side and is counted.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ from a360.datasets.prompts import Prompt
 from a360.errors import ConfigError, DataError
 from a360.evaluators.journaled_lm import Asked, JournaledLM, MeasuringHFLM
 from a360.records import Protocol
-from a360.results.answers import AnswerRow, answer_table
+from a360.results.answers import NOT_ASKED, AnswerRow, answer_table
 from a360.results.journal import Journal
 
 
@@ -43,9 +43,11 @@ def generate_answers(
         DataError: there is no prompt.
     """
     chosen = _choose(benchmark, prompts, protocol.limit)
-    arguments = _arguments(protocol, model.max_length)
+    arguments = generation_arguments(protocol, model.max_length)
     lm = JournaledLM(model, journal, on_progress)
-    asked = [(number, sample) for number in range(len(chosen)) for sample in range(len(arguments))]
+    left_out = _left_out(chosen, protocol, model) if benchmark.prompts and benchmark.prompts.whole else {}
+    numbers = [number for number, prompt in enumerate(chosen) if prompt.group not in left_out]
+    asked = [(number, sample) for number in numbers for sample in range(len(arguments))]
     requests = [
         Instance(
             request_type="generate_until", doc={}, arguments=(chosen[number].text, arguments[sample]), idx=0
@@ -56,14 +58,33 @@ def generate_answers(
         responses = lm.generate_until(requests)
     finally:
         model.set_cache_hook(CacheHook(None))  # else a cycle of references keeps the weights
-    answers = []
-    for (number, sample), response in zip(asked, responses, strict=True):
-        prompt = chosen[number]
-        row = AnswerRow(
-            number, sample, prompt.place, prompt.group, prompt.text, str(response), prompt.reference
-        )
-        answers.append(row)
+    answers = [
+        _row(number, sample, chosen[number], str(response))
+        for (number, sample), response in zip(asked, responses, strict=True)
+    ]
+    for number, prompt in enumerate(chosen):
+        if prompt.group in left_out:
+            row = _row(number, 0, prompt, "")
+            answers.append(row._replace(reference={**row.reference, NOT_ASKED: left_out[prompt.group]}))
     return Generated(answers=answer_table(answers), **lm.asked())
+
+
+def _row(number: int, sample: int, prompt: Prompt, response: str) -> AnswerRow:
+    return AnswerRow(number, sample, prompt.place, prompt.group, prompt.text, response, prompt.reference)
+
+
+def _left_out(chosen: Sequence[Prompt], protocol: Protocol, model: MeasuringHFLM) -> dict[str | None, str]:
+    """Group -> why it is not asked: the left side of its longest prompt would be cut."""
+    room = model.max_length - int(str(protocol.decoding["max_new_tokens"]))
+    longest: dict[str | None, int] = {}
+    for prompt in chosen:
+        length = len(model.tok_encode(prompt.text))
+        longest[prompt.group] = max(length, longest.get(prompt.group, 0))
+    return {
+        group: f"not asked: a prompt has {tokens:,} tokens, beside the answer there is room for {room:,}"
+        for group, tokens in longest.items()
+        if tokens > room
+    }
 
 
 def _choose(benchmark: Benchmark, prompts: Iterable[Prompt], limit: int | None) -> list[Prompt]:
@@ -80,10 +101,13 @@ def _choose(benchmark: Benchmark, prompts: Iterable[Prompt], limit: int | None) 
     return chosen
 
 
-def _arguments(protocol: Protocol, max_length: int) -> list[dict[str, JsonValue]]:
+def generation_arguments(protocol: Protocol, max_length: int) -> list[dict[str, JsonValue]]:
     """lm-eval's generation arguments, for each answer to a prompt.
 
     To lm-eval all are greedy: a sampler leaves it one token to choose (a360/evaluators/sampling.py).
+
+    Raises:
+        ConfigError: the decoding is not one that this evaluator knows, or leaves no room for a prompt.
     """
     decoding = dict(protocol.decoding)
     new_tokens, until = decoding.pop("max_new_tokens", None), decoding.pop("until", None)

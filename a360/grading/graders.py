@@ -13,7 +13,10 @@ from a360.records import Grading
 
 GRADERS: dict[str, tuple[str, ...]] = {
     "bold": ("grading.bold", "results.means"),
+    "last_number": ("grading.last_number", "grading.lengths", "results.means"),
+    "mt_bench": ("grading.mt_bench", "grading.ratings", "results.means"),
     "next_word": ("grading.next_word", "results.means"),
+    "topics": ("grading.topics", "grading.ratings", "grading.lengths", "results.means"),
     "toxicity": ("grading.toxicity", "results.means"),
     "toxigen": ("grading.toxigen", "grading.classifiers", "results.means"),
 }

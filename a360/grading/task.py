@@ -1,8 +1,9 @@
 """What a grader gets and what it gives. A grader is a function of the two, without store or credentials."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 from pydantic import JsonValue
@@ -11,6 +12,26 @@ from a360.benchmarks import Benchmark, Classifier
 from a360.errors import ConfigError
 from a360.records import Grading, Metric
 from a360.results.answers import AnswerRow
+
+
+class Question(NamedTuple):
+    """What a judge is shown."""
+
+    system: str
+    prompt: str
+
+
+class Judgment(NamedTuple):
+    """What a judge said. ``value`` None: none of its answers could be parsed."""
+
+    value: float | None
+    text: str
+    """The last answer."""
+    tries: int
+
+
+AskJudge = Callable[[Sequence[Question], Callable[[str], float | None]], list[Judgment]]
+"""The judgment of every question, in order; the function finds the value in a judge's words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +43,8 @@ class GradeTask:
     answers: tuple[AnswerRow, ...]
     mirror_dir: Path = Path()
     """Where the classifier's files are; read by graders that have one."""
+    judge: AskJudge | None = None
+    """Asked by graders that have a judge."""
     on_progress: Callable[[int, int], None] = lambda done, total: None
     """Gets (answers graded, answers)."""
 
@@ -30,6 +53,12 @@ class GradeTask:
         if self.benchmark.classifier is None:
             raise ConfigError(f"benchmark {self.benchmark.id} has no classifier for {self.grading.grader}")
         return self.benchmark.classifier
+
+    def require_judge(self) -> AskJudge:
+        """The judge. Raises ConfigError where there is none."""
+        if self.judge is None:
+            raise ConfigError(f"benchmark {self.benchmark.id} has no judge for {self.grading.grader}")
+        return self.judge
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,10 @@ SCHEMA = pa.schema(
 )
 
 
+NOT_ASKED = "not_asked"
+"""Where an answer's reference has this, the model was not asked: it says why, the response is empty."""
+
+
 class AnswerRow(NamedTuple):
     """One answer of a model. ``item`` counts the prompts from 0, ``sample`` the answers to one prompt."""
 

@@ -349,6 +349,7 @@ def test_a_revision_of_data_that_was_not_asked_for_is_refused(stand_in: StandIn,
         ("aps/dynahate", "dynahate"),
         ("allenai/social_bias_frames", "sbf"),
         ("AlexaAI/bold", "bold"),
+        ("a360/mt-bench", "mt-bench"),
     ],
 )
 def test_script_data_sets_of_the_hub_point_to_their_converter(
@@ -360,6 +361,16 @@ def test_script_data_sets_of_the_hub_point_to_their_converter(
     ) as caught:
         filled.raise_refused()
     assert f"a360 data convert {kind} " in str(caught.value)
+    assert stand_in.asked == []
+
+
+@pytest.mark.parametrize("kind", ["lines", "topics"])
+def test_cases_that_are_made_and_not_mirrored_point_to_their_command(
+    stand_in: StandIn, target: Path, kind: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"the rows of a360/long-eval-{kind}") as caught:
+        fill(stand_in, target, f"a360/long-eval-{kind}").raise_refused()
+    assert "a360 data long-eval TARGET" in str(caught.value)
     assert stand_in.asked == []
 
 

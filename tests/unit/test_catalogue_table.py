@@ -48,6 +48,9 @@ toxigen-roberta      | toxigen_generation     | -     | toxic micro             
 toxicity-sbf         | toxicity_sbf           | 4     | error_rate                       | lower  | 1/2   | allenai/social_bias_frames,a360/toxicity-prompts/sbf
 toxicity-dynahate    | toxicity_dynahate      | 4     | error_rate                       | lower  | 1/2   | aps/dynahate,a360/toxicity-prompts/dynahate
 toxicity-toxigen     | toxicity_toxigen       | 4     | error_rate                       | lower  | 1/2   | skg/toxigen-data/annotated,a360/toxicity-prompts/toxigen GATED
+longeval-lines       | long_eval_lines        | -     | acc micro                        | higher | 0     | a360/long-eval-lines
+longeval-topics      | long_eval_topics       | -     | first_topic micro                | higher | 0     | a360/long-eval-topics
+mt-bench             | mt_bench               | -     | rating micro                     | higher | -     | a360/mt-bench
 """  # noqa: E501
 """``better`` is a direction, or the number that the headline should come to; ``-`` is none."""
 
@@ -117,6 +120,9 @@ def test_a_row_says_what_the_frozen_table_says(line: list[str]) -> None:
 def test_a_demo_twin_differs_in_its_name_and_rows_only(row: Benchmark) -> None:
     twin = CATALOGUE[f"demo-{row.id}"]
     same = {"id": row.id, "title": row.title, "stand_in": False, "gated": row.gated, "cost": row.cost}
+    if row.demo_decoding:
+        assert twin.decoding == row.demo_decoding
+        same["decoding"] = row.decoding
     assert replace(twin, **same) == row  # type: ignore[arg-type]
     assert (twin.stand_in, twin.gated) == (True, False)
 

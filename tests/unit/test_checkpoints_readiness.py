@@ -220,3 +220,22 @@ def test_settled_means_nothing_was_written_for_the_settle_time(
 def test_a_settle_time_of_zero_does_not_compare_clocks(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, checkpoint_files(seed=1))
     check_settled(folder, now=0.0, settle_seconds=0)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, False),
+        ({"tokenizer_config.json": as_json({"chat_template": "{{ messages }}"})}, True),
+        ({"tokenizer_config.json": as_json({"chat_template": ""})}, False),
+        ({"tokenizer_config.json": as_json({"chat_template": None})}, False),
+        ({"tokenizer_config.json": as_json({"chat_template": [{"name": "default", "template": "x"}]})}, True),
+        ({"tokenizer_config.json": as_json({"chat_template": [{"name": "tools", "template": "x"}]})}, False),
+        ({"chat_template.jinja": b"{{ messages }}"}, True),
+    ],
+    ids=range(7),
+)
+def test_a_chat_template_is_in_the_tokenizers_configuration_or_a_file_of_its_own(
+    tmp_path: Path, files: Files, expected: bool
+) -> None:
+    assert prove(tmp_path, checkpoint_files(seed=1) | files).chat_template is expected

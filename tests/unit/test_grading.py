@@ -91,7 +91,9 @@ def test_a_grader_with_other_sources_than_planned_is_refused(monkeypatch: pytest
 
 
 def test_an_unknown_grader_is_refused_by_name() -> None:
-    with pytest.raises(ConfigError, match="no grader 'nobody': expected one of bold, next_word, toxicity"):
+    with pytest.raises(
+        ConfigError, match="no grader 'nobody': expected one of bold, last_number, mt_bench, "
+    ):
         find_grader(GRADING.model_copy(update={"grader": "nobody"}))
     with pytest.raises(ConfigError, match="grader 'nobody' has no lock entry"):
         locked_grader_hash("nobody")

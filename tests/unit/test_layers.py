@@ -55,7 +55,7 @@ EXCLUSIVE = {
     "hera": ("workflows",),
     "kubernetes": ("a360.cluster",),
     "huggingface_hub": ("a360.datasets.hub",),
-    "httpx2": ("a360.datasets.hub",),
+    "httpx2": ("a360.datasets.hub", "a360.grading.judge_client"),
 }
 """Package -> the modules that may import it, at the top or inside a function."""
 

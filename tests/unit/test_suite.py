@@ -134,7 +134,8 @@ def test_paths_of_a_shipped_suite_are_relative_to_the_working_directory() -> Non
 
 def test_the_demo_evaluates_every_stand_in_in_the_catalogue() -> None:
     chosen = {choice.id for choice in load_suite("demo").benchmarks}
-    assert chosen == {row.id for row in CATALOGUE.values() if row.stand_in}
+    # The demo has no judge, which is a service of somebody's.
+    assert chosen == {row.id for row in CATALOGUE.values() if row.stand_in and row.judge != "needed"}
 
 
 def test_the_schema_knows_every_key_and_benchmark_of_the_shipped_suites() -> None:

@@ -22,6 +22,8 @@ class GradeTask:
     answers: tuple[AnswerRow, ...]
     mirror_dir: Path = Path()
     """Where the classifier's files are; read by graders that have one."""
+    allow_weak_sandbox: bool = False
+    """Whether programs are judged where the sandbox does not hold; the result records it."""
     on_progress: Callable[[int, int], None] = lambda done, total: None
     """Gets (answers graded, answers)."""
 

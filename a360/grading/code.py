@@ -1,8 +1,8 @@
 """The grader of generated programs: does one do what the tests of its problem ask?
 
-Programs go out as one document and verdicts come back as another; only the step between them runs anything a
-model wrote, and it has neither store nor credentials. A problem has one or several samples; means and standard
-errors are over problems.
+Programs go out as one document and verdicts come back as another; only the step between them runs
+anything a model wrote, and it has neither store nor credentials. A problem has one or several samples; means
+and standard errors are over problems.
 """
 
 from collections import defaultdict
@@ -16,6 +16,7 @@ from a360.grading.sandbox.documents import VERDICTS, Program, Programs, Verdict,
 from a360.grading.sandbox.judge import judge_programs
 from a360.grading.task import Graded, GradeTask
 from a360.identity import hash_value
+from a360.records import Direction
 from a360.results.answers import AnswerRow
 from a360.results.headline import mark_headline
 from a360.results.items import Sample, item_table
@@ -58,11 +59,13 @@ def grade_verdicts(task: GradeTask, verdicts: Verdicts) -> Graded:
     fewest = min((tally.samples for tally in tallies), default=1)
     name = task.benchmark.task
     records = [
-        mean_record(f"pass@{k}", name, "item", estimates(tallies, k), "higher") for k in _WANTED if k <= fewest
+        mean_record(f"pass@{k}", name, "item", estimates(tallies, k), "higher")
+        for k in _WANTED
+        if k <= fewest
     ]
     for kind in VERDICTS:
         shares = [names.count(kind) / len(names) for names in problems.values()]
-        direction = "higher" if kind == "passed" else "lower"
+        direction: Direction = "higher" if kind == "passed" else "lower"
         records.append(mean_record(kind, name, "item", shares, direction))
     return Graded(
         metrics=mark_headline(task.benchmark, records),

@@ -1,4 +1,4 @@
-"""pass@k: the chance that of k samples of a problem, drawn from those there are, one at least passes. Pure."""
+"""pass@k: the chance that one at least of k samples of a problem passes. Pure."""
 
 import math
 from collections.abc import Sequence

@@ -7,6 +7,7 @@ that reaches the checker as data.
 import itertools
 import operator
 from collections.abc import Callable
+from typing import Any
 
 from a360.grading.sandbox.codec import MAX_NODES, RefusedError, decode, encode
 from a360.grading.sandbox.lockdown import Policy, confine
@@ -67,8 +68,10 @@ class Candidate:
             return encode(("raised", _known_name(error), _text(error), getattr(error, "errno", None) or 0))
 
     def _answer(self, request: bytes) -> bytes:
-        found = decode(request, lambda number, name: self._objects[number])
-        operation, target, arguments, named = found  # type: ignore[misc]
+        operation: Any
+        target: Any
+        found: Any = decode(request, lambda number, name: self._objects[number])
+        operation, target, arguments, named = found
         if operation == "load":
             try:
                 code = compile(target, "<program>", "exec")

@@ -6,7 +6,7 @@ overridden ``__eq__`` stays behind. What is not plain travels as a handle: a num
 
 import struct
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 MAX_DEPTH: Final = 100
 MAX_NODES: Final = 1_000_000
@@ -71,24 +71,24 @@ class _Writer:
             plain = kind if kind in _FALLBACKS else next((k for k in _FALLBACKS if issubclass(kind, k)), kind)
             self._write_as(plain, value, depth)
 
-    def _write_as(self, plain: type, value: object, depth: int) -> None:
+    def _write_as(self, plain: Any, value: Any, depth: int) -> None:
         """The value through the methods of the plain type, never through those of a subclass."""
         if plain is bool:
             self.data += b"T" if value else b"F"
         elif plain is int:
             self.data += b"i"
-            self._integer(int.__pos__(value))  # type: ignore[arg-type]
+            self._integer(int.__pos__(value))
         elif plain is float:
-            self.data += b"f" + struct.pack("<d", float.__pos__(value))  # type: ignore[arg-type]
+            self.data += b"f" + struct.pack("<d", float.__pos__(value))
         elif plain is complex:
-            number = complex.__pos__(value)  # type: ignore[arg-type]
+            number = complex.__pos__(value)
             self.data += b"c" + struct.pack("<dd", number.real, number.imag)
         elif plain is str:
-            self._text(b"s", str.__str__(value).encode("utf-8", "surrogatepass"))  # type: ignore[arg-type]
+            self._text(b"s", str.__str__(value).encode("utf-8", "surrogatepass"))
         elif plain is bytes:
-            self._text(b"b", bytes.__getitem__(value, slice(None)))  # type: ignore[arg-type]
+            self._text(b"b", bytes.__getitem__(value, slice(None)))
         elif plain is dict:
-            items = list(dict.items(value))  # type: ignore[arg-type]
+            items = list(dict.items(value))
             self.data += b"d" + struct.pack("<I", len(items))
             for key, element in items:
                 self.write(key, depth + 1)

@@ -15,8 +15,7 @@ DENIED: dict[str, str] = {
         "pidfd_getfd:438:438"
     ),
     "signals": (
-        "rt_sigqueueinfo:129:138 rt_tgsigqueueinfo:297:240 pidfd_open:434:434 "
-        "pidfd_send_signal:424:424"
+        "rt_sigqueueinfo:129:138 rt_tgsigqueueinfo:297:240 pidfd_open:434:434 pidfd_send_signal:424:424"
     ),
     "mounts": (
         "mount:165:40 umount2:166:39 pivot_root:155:41 chroot:161:51 mount_setattr:442:442 "

@@ -1,4 +1,4 @@
-"""What goes into the container that runs model-written code, and what comes out of it. No store, no credentials."""
+"""What goes into the container that runs model-written code, and what comes out of it."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -87,7 +87,9 @@ def verify_verdicts(programs: Programs, verdicts: Verdicts) -> None:
     """
     expected = hash_value(programs)
     if verdicts.programs_hash != expected:
-        raise DataError(f"verdicts are of the programs {verdicts.programs_hash}, expected those of {expected}")
+        raise DataError(
+            f"verdicts are of the programs {verdicts.programs_hash}, expected those of {expected}"
+        )
     _same_ids([v.id for v in verdicts.verdicts], [p.id for p in programs.programs])
     if not verdicts.attestation.holds and not programs.allow_weak_sandbox:
         raise DataError("verdicts come from a sandbox that did not hold, expected one that did")

@@ -1,4 +1,4 @@
-"""Programs -> verdicts. Called where there is neither a store nor a credential; starts a process per program."""
+"""Programs -> verdicts. Called where there is neither a store nor a credential."""
 
 import json
 import os
@@ -54,9 +54,7 @@ def judge_programs(
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-    return Verdicts(
-        programs_hash=hash_value(programs), attestation=attestation, verdicts=tuple(verdicts)
-    )
+    return Verdicts(programs_hash=hash_value(programs), attestation=attestation, verdicts=tuple(verdicts))
 
 
 def judge_program(template: Job, program: Program) -> Verdict:

@@ -42,7 +42,7 @@ def handled(version: int, without: tuple[str, ...] = ()) -> tuple[int, int, int]
 
 
 def build_ruleset(readable: tuple[str, ...], writable: tuple[str, ...], without: tuple[str, ...] = ()) -> int:
-    """A descriptor of the rules, made while the paths can still be reached; paths that are not there are skipped.
+    """A descriptor of the rules, made while the paths can still be reached; absent ones are skipped.
 
     Raises:
         OSError: there is no Landlock.

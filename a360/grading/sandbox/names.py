@@ -1,4 +1,4 @@
-"""Which names of a benchmark's own tests mean the candidate. Pure: it reads the tests, never the candidate."""
+"""Which names of a benchmark's own tests mean the candidate. Pure; never looks at the candidate."""
 
 import ast
 import builtins
@@ -21,7 +21,7 @@ def remote_names(tests: str) -> tuple[str, ...]:
 
 
 def missing_modules(tests: str) -> tuple[str, ...]:
-    """Modules of the standard library that tests name and do not import: the checker's, never the candidate's."""
+    """Modules of the standard library that tests name and do not import; never the candidate's."""
     tree = ast.parse(tests)
     loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     free = loaded - _bound(tree) - set(dir(builtins))

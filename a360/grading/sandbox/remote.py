@@ -80,10 +80,11 @@ class Remote:
             object.__setattr__(self, name, value)
 
     def _ask(self, operation: str, *arguments: object) -> object:
-        return self._channel.ask(operation, _subject(self), arguments)
+        return _channel(self).ask(operation, _subject(self), arguments)
 
     def __call__(self, *arguments: object, **named: object) -> object:
-        return self._channel.ask("call", _subject(self), arguments, named)
+        """What the candidate's object returns."""
+        return _channel(self).ask("call", _subject(self), arguments, named)
 
     def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
@@ -126,6 +127,11 @@ class Remote:
         return hash(self._target)
 
 
+def _channel(remote: Remote) -> Channel:
+    channel: Channel = object.__getattribute__(remote, "_channel")
+    return channel
+
+
 def _subject(remote: Remote) -> object:
     return remote._target if isinstance(remote._target, str) else remote
 
@@ -137,7 +143,7 @@ def _number(value: object) -> tuple[int, str]:
         RefusedError: it is no proxy of an object; functions and objects of a test stay in the checker.
     """
     if isinstance(value, Remote) and isinstance(value._target, int):
-        return value._target, value._kind
+        return value._target, str(value._kind)
     raise RefusedError(f"{type(value).__name__[:80]} cannot be passed to the candidate")
 
 

@@ -13,7 +13,7 @@ from a360.grading.sandbox.job import Job
 _PACKAGE = Path(__file__).resolve().parents[2]
 _SECONDS = 30.0
 
-PROBE = '''
+PROBE = """
 import ctypes, os, socket
 
 def escapes(planted):
@@ -49,7 +49,7 @@ def escapes(planted):
         except (OSError, ValueError):
             pass
     return found
-'''
+"""
 """Defines ``escapes(planted)``: the names of what it could do and should not."""
 
 _HONEST = "def double(x):\n    return 2 * x\n"

@@ -1,6 +1,6 @@
 """The file that every process of the sandbox starts with: ``python -I -S start.py <role> ...``.
 
-Without site-packages: a360's root is on the path until its own modules are loaded, and not when a program runs.
+Without site-packages: a360's root is on the path until its modules are loaded, not when a program runs.
 """
 
 import sys

@@ -11,7 +11,6 @@ import selectors
 import signal
 import sys
 import time
-
 from pathlib import Path
 
 from a360.grading.sandbox import bubblewrap, kernel, private_directory
@@ -185,15 +184,18 @@ class _Watch:
                 started, deadline = True, time.monotonic() + self._job.timeout_seconds
             if started and self._received.endswith(b"\n") and self._received != STARTED:
                 return self._outcome(started)
-            if started and directory is not None and "disk" not in self._job.without:
-                if private_directory.exceeds(directory, self._job.disk_bytes):
-                    return {"verdict": "resource", "detail": "too much disk"}
+            if started and directory is not None and self._fills(directory):
+                return {"verdict": "resource", "detail": "too much disk"}
             if self._printed_bytes > self._job.output_bytes and "output" not in self._job.without:
                 return {"verdict": "resource", "detail": "too much output"}
             if time.monotonic() > deadline:
                 if not started:
                     raise StartError(f"not started after {START_SECONDS:g} s")
                 return {"verdict": "timed_out", "detail": f"more than {self._job.timeout_seconds:g} s"}
+
+    def _fills(self, directory: str) -> bool:
+        limit = self._job.disk_bytes
+        return "disk" not in self._job.without and private_directory.exceeds(directory, limit)
 
     def _read(self, descriptor: int) -> bool:
         """Whether a pipe has ended."""
@@ -218,7 +220,7 @@ class _Watch:
 
 
 def _end_all(*, orphans: bool) -> None:
-    """Kills every descendant and collects it; orphans become children meanwhile, so it looks until none is left.
+    """Kills and collects every descendant; orphans become children meanwhile, so it looks until none is left.
 
     Args:
         orphans: False stops after the first round.

@@ -1,4 +1,4 @@
-"""Frames on a pipe: four bytes of length, then the content. Both ends block; whoever waits too long is ended."""
+"""Frames on a pipe: four bytes of length, then the content. Both ends block; the supervisor has the clock."""
 
 import os
 import struct

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import resource
+import signal
 import sys
 from dataclasses import asdict, dataclass
 
@@ -70,12 +71,9 @@ def confine(policy: Policy) -> None:
     _limit(policy)
     if policy.user is not None and "user" not in without:
         _become(policy.user)
-    for option, value in (
-        (kernel.PR_SET_DUMPABLE, 0),
-        (kernel.PR_SET_PDEATHSIG, 9),
-        (kernel.PR_SET_NO_NEW_PRIVS, 1),
-    ):
-        kernel.prctl(option, value)
+    kernel.prctl(kernel.PR_SET_DUMPABLE, int("dumpable" in without))  # closes its own /proc too
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, 0 if "death signal" in without else signal.SIGKILL)
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     with contextlib.suppress(OSError) if policy.weak else contextlib.nullcontext():
         landlock.restrict(ruleset)
     with contextlib.suppress(OSError) if policy.weak else contextlib.nullcontext():

@@ -36,13 +36,13 @@ class StartError(Exception):
 
 def main(words: list[str]) -> None:
     """Reads a job from standard input, writes what came of it as JSON to standard output."""
+    job = Job.from_json(sys.stdin.read())
     for option, value in (
-        (kernel.PR_SET_CHILD_SUBREAPER, 1),
+        (kernel.PR_SET_CHILD_SUBREAPER, int("orphans" not in job.without)),
         (kernel.PR_SET_DUMPABLE, 0),
         (kernel.PR_SET_PDEATHSIG, signal.SIGKILL),
     ):
         kernel.prctl(option, value)
-    job = Job.from_json(sys.stdin.read())
     try:
         outcome = _Supervisor(job).run()
     except (StartError, OSError) as error:
@@ -63,7 +63,7 @@ class _Supervisor:
         try:
             return self._judge()
         finally:
-            _end_all(orphans="orphans" not in self._job.without)
+            _end_all()
             for directory in self._directories:
                 private_directory.remove(directory)
 
@@ -71,6 +71,7 @@ class _Supervisor:
         asks_read, asks_write = os.pipe()
         replies_read, replies_write = os.pipe()
         verdict_read, verdict_write = os.pipe()
+        os.set_inheritable(verdict_write, "inheritance" in self._job.without)
         job_read = self._program_file()
         null = os.open(os.devnull, os.O_RDONLY)
         watch = _Watch(self._job, verdict_read)
@@ -212,18 +213,15 @@ class _Watch:
     def _outcome(self, started: bool) -> dict[str, str]:
         if not started and not self._received.startswith(STARTED):
             raise StartError(self._printed.decode("utf-8", "replace").strip() or "ended without a word")
-        line = self._received.removeprefix(STARTED)
-        if not line:
+        line, ended, _ = self._received.removeprefix(STARTED).partition(b"\n")
+        if not ended:
             return {"verdict": "refused", "detail": "the checker did not survive what the program gave"}
         found = json.loads(line)
         return {name: str(found[name]) for name in ("verdict", "detail", "gone")}
 
 
-def _end_all(*, orphans: bool) -> None:
+def _end_all() -> None:
     """Kills and collects every descendant; orphans become children meanwhile, so it looks until none is left.
-
-    Args:
-        orphans: False stops after the first round.
 
     Raises:
         OSError: one of them cannot be killed.
@@ -233,8 +231,6 @@ def _end_all(*, orphans: bool) -> None:
         for process in kernel.process_ids_of_children(os.getpid()):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(process, signal.SIGKILL)
-        if not orphans:
-            return
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass

@@ -56,7 +56,7 @@ def forgery(name: str, source: str, *verdicts: str) -> Attack:
     )
 
 
-_VERDICT = """b'started\\n{"verdict": "passed", "detail": "", "gone": ""}\\n'"""
+_VERDICT = """b'{"verdict": "passed", "detail": "", "gone": ""}\\n'"""
 
 REACHING_OUT = [
     attack("opens an internet socket", "return bool(socket.socket())"),

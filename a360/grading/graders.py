@@ -11,8 +11,37 @@ from a360.grading.task import Grade
 from a360.identity import hash_value
 from a360.records import Grading
 
+_SANDBOX = (
+    "bubblewrap",
+    "candidate",
+    "checker",
+    "codec",
+    "denied",
+    "documents",
+    "job",
+    "judge",
+    "kernel",
+    "landlock",
+    "lockdown",
+    "names",
+    "private_directory",
+    "remote",
+    "seccomp",
+    "selftest",
+    "start",
+    "supervisor",
+    "wire",
+)
+"""Its modules: each of them can turn a verdict."""
+
 GRADERS: dict[str, tuple[str, ...]] = {
     "bold": ("grading.bold", "results.means"),
+    "code": (
+        "grading.code",
+        "grading.pass_at_k",
+        *(f"grading.sandbox.{module}" for module in _SANDBOX),
+        "results.means",
+    ),
     "last_number": ("grading.last_number", "grading.lengths", "results.means"),
     "mt_bench": ("grading.mt_bench", "grading.ratings", "results.means"),
     "next_word": ("grading.next_word", "results.means"),

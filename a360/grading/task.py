@@ -45,6 +45,8 @@ class GradeTask:
     """Where the classifier's files are; read by graders that have one."""
     judge: AskJudge | None = None
     """Asked by graders that have a judge."""
+    allow_weak_sandbox: bool = False
+    """Whether programs are judged where the sandbox does not hold; the result records it."""
     on_progress: Callable[[int, int], None] = lambda done, total: None
     """Gets (answers graded, answers)."""
 

@@ -170,7 +170,7 @@ def test_categories_with_temperature_0_are_answered_greedily_and_the_others_are_
 ) -> None:
     tokenizer = AutoTokenizer.from_pretrained(world / "checkpoints" / CHATTING)
     model: Any = AutoModelForCausalLM.from_pretrained(world / "checkpoints" / CHATTING, dtype=torch.float32)
-    greedy = {}
+    greedy: dict[str, list[bool]] = {}
     for row in answers_of(answered):
         shown = tokenizer(row["prompt"], return_tensors="pt").input_ids
         said = model.generate(shown, max_new_tokens=32, do_sample=False)[0, shown.shape[1] :]

@@ -10,7 +10,7 @@ DEMO_DIR ?= build/demo
 # The long tests come first: then both workers end together.
 PARALLEL ?= -n 2 --dist loadscope --no-loadscope-reorder
 IMAGE_OPTIONS = $(BASE_IMAGE:%=--base-image=%) $(REPOSITORY:%=--repository=%) $(TAG:%=--tag=%) $(BUILDER:%=--builder=%)
-SLOW := $(addprefix tests/integration/test_,equality.py kills.py data_kills.py demo.py)
+SLOW := $(addprefix tests/integration/test_,equality.py kills.py data_kills.py demo.py) tests/integration/sandbox
 
 # The dependencies live in ${A360_CACHE:-~/.cache/a360}, shared by checkouts that need the same ones.
 # A360_ENV=DIR takes an environment that already has them.
@@ -66,6 +66,9 @@ equality: setup ## Compare every document and metric with lm_eval's command line
 
 kills: setup ## Kill a sweep KILLS times (30) and a mirror 20 times; what is left must be as undisturbed
 	KILLS=$(KILLS) $(PY) -m pytest -s tests/integration/test_kills.py tests/integration/test_data_kills.py
+
+sandbox: setup ## Attack the sandbox for model-written programs, one attack after the other (3 minutes)
+	$(PY) -m pytest -v tests/integration/sandbox
 
 test-cluster: setup tools ## Tests on a real cluster: pods, workflows, a killed run leaves nothing behind
 	@if command -v go >/dev/null; then $(MAKE) cluster-tools; fi
@@ -137,5 +140,5 @@ help: ## Show this list
 	  /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup demo demo-short format lint types test test-unit test-integration test-cluster test-cluster-full \
-  cluster-tools cluster-up cluster-down equality kills mutants bench bench-cluster render golden check-golden \
+  cluster-tools cluster-up cluster-down equality kills sandbox mutants bench bench-cluster render golden check-golden \
   lock docs chart images smoke pins ci tools clean help

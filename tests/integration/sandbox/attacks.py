@@ -1,3 +1,4 @@
+# ruff: noqa: E501  # a program is read more easily as one line of text
 """Programs that a sandbox has to survive. Each defines ``attack()``, which returns True where it succeeds.
 
 ``SECRET`` stands for a file that every user of the machine may read, ``OUTSIDE`` for a directory that every

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  # a program is read more easily as one line of text
 """Small problems of both kinds, with right and wrong solutions; written for these tests."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  # a program is read more easily as one line of text
 """Every protection is there for something: without it a named attack succeeds, and alone it stops that attack.
 
 Protections overlap on purpose. ``backups`` are the others that also stop the attack: with only those left out

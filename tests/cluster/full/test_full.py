@@ -16,7 +16,7 @@ from tests.tiny_model import write_checkpoint
 pytestmark = pytest.mark.timeout(7200)
 
 STEPS = range(1, 11)
-BENCHMARKS = tuple(row.id for row in CATALOGUE.values() if row.stand_in)
+BENCHMARKS = tuple(row.id for row in CATALOGUE.values() if row.stand_in and row.judge != "needed")
 
 
 def test_a_whole_sweep_gives_the_numbers_of_one_machine(cluster: Cluster, tmp_path: Path) -> None:

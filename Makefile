@@ -10,7 +10,9 @@ DEMO_DIR ?= build/demo
 # The long tests come first: then both workers end together.
 PARALLEL ?= -n 2 --dist loadscope --no-loadscope-reorder
 IMAGE_OPTIONS = $(BASE_IMAGE:%=--base-image=%) $(REPOSITORY:%=--repository=%) $(TAG:%=--tag=%) $(BUILDER:%=--builder=%)
-SLOW := $(addprefix tests/integration/test_,equality.py kills.py data_kills.py demo.py) tests/integration/sandbox
+PLAIN := $(addprefix tests/integration/test_,answer_benchmarks.py generation.py long_eval_sweep.py \
+  memorization.py mt_bench_sweep.py)
+SLOW := $(addprefix tests/integration/test_,equality.py kills.py data_kills.py demo.py) $(PLAIN) tests/integration/sandbox
 
 # The dependencies live in ${A360_CACHE:-~/.cache/a360}, shared by checkouts that need the same ones.
 # A360_ENV=DIR takes an environment that already has them.
@@ -61,8 +63,9 @@ cluster-down: setup ## Stop it and leave the machine as it was
 
 ##@ Prove it
 
-equality: setup ## Compare every document and metric with lm_eval's command line (A360_TEST_DEVICE=cuda: on a GPU)
+equality: setup ## Compare with lm_eval's command line (A360_TEST_DEVICE=cuda: on a GPU), and with plain programs
 	$(PY) -m pytest -v tests/integration/test_equality.py
+	$(PY) -m pytest $(PARALLEL) $(PLAIN)
 
 kills: setup ## Kill a sweep KILLS times (30) and a mirror 20 times; what is left must be as undisturbed
 	KILLS=$(KILLS) $(PY) -m pytest -s tests/integration/test_kills.py tests/integration/test_data_kills.py

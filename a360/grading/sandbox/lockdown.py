@@ -64,6 +64,8 @@ def confine(policy: Policy) -> None:
         _close_descriptors(policy.descriptors)
     if "environment" not in without:
         os.environ.clear()
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")  # where a container runs out of memory, its supervisor is not who ends
     ruleset = -1
     with _tolerance(policy):
         readable = (*_LIBRARIES, *_DEVICES, *sys.path)

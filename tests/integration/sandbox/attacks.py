@@ -131,6 +131,7 @@ return libc.process_vm_readv(os.getppid(), local, 1, remote, 1, 0) > 0
     attack("is root", "return os.getuid() == 0"),
     attack("sets another user", "os.setuid(os.getuid())\nreturn True"),
     attack("makes a program privileged", "open('a', 'w').close()\nos.chmod('a', 0o4755)\nreturn True"),
+    attack("empties a file outside", "return os.truncate('SECRET', 0) is None"),
     attack("makes a device", "os.mknod('zero', 0o020666, os.makedev(1, 5))\nreturn True"),
     attack("uses io_uring", reached("io_uring_setup", "0", "0")),
     attack("loads a kernel program", reached("bpf", "9999", "0", "0")),

@@ -134,6 +134,11 @@ def test_protection_alone_stops_what_succeeds_without_it(case: Case, world: Worl
     assert world.leaks() == []
 
 
+def test_the_kernels_own_clock_is_told_from_a_failure(world: World) -> None:
+    found = world.judge(BY_NAME["loops without end"], without=("clock",))
+    assert (found.verdict, found.detail) == ("timed_out", "the kernel ended it")
+
+
 def test_every_denied_group_has_its_attack() -> None:
     assert {case.protection for case in SYSTEM_CALLS} == set(DENIED)
 

@@ -62,8 +62,8 @@ DENIED: dict[str, str] = {
 }
 """Protection -> ``name:number on x86_64:number on aarch64``; ``-`` where a machine does not have it.
 
-``attributes``: Landlock does not govern them (truncate only from ABI 3 on), and a pod's other files may belong
-to the same user.
+``attributes``: Landlock does not govern them (truncate only from ABI 3 on), and a pod's other files may
+belong to the same user.
 ``others``: they can slow down processes of the same user.
 """
 

@@ -116,7 +116,7 @@ def nested(depth: int) -> object:
         1 << 8 * (MAX_BYTES + 1),
         object(),
         len,
-        iter([]),
+        iter("x"),
     ],
     ids=[
         "list",

@@ -1,4 +1,4 @@
-"""The pure parts of the sandbox: names of tests, the filter, documents, Landlock's rights, directories."""
+"""The pure parts of the sandbox: names of the tests, the filter, documents, rights, directories."""
 
 import os
 from pathlib import Path

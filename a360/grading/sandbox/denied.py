@@ -47,7 +47,8 @@ DENIED: dict[str, str] = {
     "attributes": (
         "chmod:90:- fchmod:91:52 fchmodat:268:53 chown:92:- fchown:93:55 lchown:94:- fchownat:260:54 "
         "setxattr:188:5 lsetxattr:189:6 fsetxattr:190:7 removexattr:197:14 lremovexattr:198:15 "
-        "fremovexattr:199:16 utime:132:- utimes:235:- utimensat:280:88 futimesat:261:-"
+        "fremovexattr:199:16 utime:132:- utimes:235:- utimensat:280:88 futimesat:261:- "
+        "truncate:76:45"
     ),
     "ipc": (
         "shmget:29:194 shmat:30:196 shmctl:31:195 shmdt:67:197 msgget:68:186 msgsnd:69:189 "
@@ -61,7 +62,8 @@ DENIED: dict[str, str] = {
 }
 """Protection -> ``name:number on x86_64:number on aarch64``; ``-`` where a machine does not have it.
 
-``attributes``: Landlock does not govern them, and a pod's other files may belong to the same user.
+``attributes``: Landlock does not govern them (truncate only from ABI 3 on), and a pod's other files may
+belong to the same user.
 ``others``: they can slow down processes of the same user.
 """
 

@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import sys
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 
 from a360.grading.sandbox import kernel, landlock, seccomp
@@ -63,9 +64,10 @@ def confine(policy: Policy) -> None:
         _close_descriptors(policy.descriptors)
     if "environment" not in without:
         os.environ.clear()
-    optional = contextlib.suppress(OSError) if policy.weak else contextlib.nullcontext()
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")  # where a container runs out of memory, its supervisor is not who ends
     ruleset = -1
-    with optional:
+    with _tolerance(policy):
         readable = (*_LIBRARIES, *_DEVICES, *sys.path)
         ruleset = landlock.build_ruleset(readable, (".", "/dev/null"), without)
     _limit(policy)
@@ -74,19 +76,23 @@ def confine(policy: Policy) -> None:
     kernel.prctl(kernel.PR_SET_DUMPABLE, int("dumpable" in without))  # closes its own /proc too
     kernel.prctl(kernel.PR_SET_PDEATHSIG, 0 if "death signal" in without else signal.SIGKILL)
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    with contextlib.suppress(OSError) if policy.weak else contextlib.nullcontext():
+    with _tolerance(policy):
         landlock.restrict(ruleset)
-    with contextlib.suppress(OSError) if policy.weak else contextlib.nullcontext():
-        if "seccomp" not in without:
+    if "seccomp" not in without:
+        with _tolerance(policy):
             seccomp.install(without)
 
 
+def _tolerance(policy: Policy) -> AbstractContextManager[None]:
+    return contextlib.suppress(OSError) if policy.weak else contextlib.nullcontext()
+
+
 def _close_descriptors(kept: tuple[int, ...]) -> None:
-    last = 2
-    for descriptor in sorted(kept):
-        os.closerange(last + 1, descriptor)
-        last = descriptor
-    os.closerange(last + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[1] + 1)
+    """All that are open, not all that could be: there may be a thousand million numbers."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) not in kept:
+            with contextlib.suppress(OSError):  # the listing's own
+                os.close(int(name))
 
 
 def _limit(policy: Policy) -> None:

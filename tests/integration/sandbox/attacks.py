@@ -1,4 +1,3 @@
-# ruff: noqa: E501  # a program is read more easily as one line of text
 """Programs that a sandbox has to survive. Each defines ``attack()``, which returns True where it succeeds.
 
 ``SECRET`` stands for a file that every user of the machine may read, ``OUTSIDE`` for a directory that every
@@ -132,6 +131,7 @@ return libc.process_vm_readv(os.getppid(), local, 1, remote, 1, 0) > 0
     attack("is root", "return os.getuid() == 0"),
     attack("sets another user", "os.setuid(os.getuid())\nreturn True"),
     attack("makes a program privileged", "open('a', 'w').close()\nos.chmod('a', 0o4755)\nreturn True"),
+    attack("empties a file outside", "return os.truncate('SECRET', 0) is None"),
     attack("makes a device", "os.mknod('zero', 0o020666, os.makedev(1, 5))\nreturn True"),
     attack("uses io_uring", reached("io_uring_setup", "0", "0")),
     attack("loads a kernel program", reached("bpf", "9999", "0", "0")),
@@ -159,16 +159,28 @@ os.execve(fd, ['true'], {})
 
 EXHAUSTING = [
     attack("forks without end", "while True:\n    os.fork()"),
-    attack("starts threads without end", "while True:\n    threading.Thread(target=time.sleep, args=(99,)).start()", "failed", "resource"),
+    attack(
+        "starts threads without end",
+        "while True:\n    threading.Thread(target=time.sleep, args=(99,)).start()",
+        "failed",
+        "resource",
+    ),
     attack("takes all memory", "return bool(bytearray(2 * 2**30))", "resource"),
-    attack("takes memory bit by bit", "kept = []\nwhile True:\n    kept.append(bytearray(2**20))", "resource"),
+    attack(
+        "takes memory bit by bit", "kept = []\nwhile True:\n    kept.append(bytearray(2**20))", "resource"
+    ),
     attack("writes one large file", "open('a', 'wb').write(bytes(8 * 2**20))\nreturn True", "resource"),
     attack(
         "fills the disk",
         "for n in range(10000):\n    open(f'{n}', 'wb').write(bytes(3 * 2**20))\nreturn True",
         "resource",
     ),
-    attack("makes files without end", "for n in range(10**9):\n    open(f'{n}', 'w').close()", "resource", "timed_out"),
+    attack(
+        "makes files without end",
+        "for n in range(10**9):\n    open(f'{n}', 'w').close()",
+        "resource",
+        "timed_out",
+    ),
     attack(
         "makes directories without a bottom",
         "while True:\n    os.mkdir('d')\n    os.chdir('d')",
@@ -177,14 +189,17 @@ EXHAUSTING = [
         "failed",
     ),
     attack("hides a directory", "os.mkdir('d', 0)\nreturn False", "failed", "resource"),
-    attack("opens files without end", "kept = []\nwhile True:\n    kept.append(open('/dev/null'))", "resource"),
+    attack(
+        "opens files without end", "kept = []\nwhile True:\n    kept.append(open('/dev/null'))", "resource"
+    ),
     attack("prints without end", "while True:\n    print('x' * 1000)", "resource"),
     attack("prints raw bytes without end", "while True:\n    os.write(2, bytes(2**16))", "resource"),
     attack("loops without end", "while True:\n    pass", "timed_out"),
     attack("sleeps without end", "time.sleep(10**6)", "timed_out"),
     attack(
         "ignores signals",
-        "for n in range(1, 32):\n    if n not in (9, 19):\n        signal.signal(n, signal.SIG_IGN)\nwhile True:\n    pass",
+        "for n in range(1, 32):\n    if n not in (9, 19):\n        signal.signal(n, signal.SIG_IGN)\n"
+        "while True:\n    pass",
         "timed_out",
     ),
     attack("stops itself", "os.kill(os.getpid(), signal.SIGSTOP)\nreturn True", "timed_out"),
@@ -202,13 +217,37 @@ EXHAUSTING = [
     attack("returns deep data", "x = []\nfor _ in range(10**4):\n    x = [x]\nreturn x", "refused"),
     attack("returns itself", "x = []\nx.append(x)\nreturn x", "refused"),
     attack(
-        "changes an argument into itself", "return True", "refused", tests="x = []\nassert change(x) is None\n"
+        "changes an argument into itself",
+        "return True",
+        "refused",
+        tests="x = []\nassert change(x) is None\n",
     ),
-    attack("yields without end", "import itertools\nreturn itertools.count()", "refused", "resource", "timed_out", tests="assert list(attack())\n"),
-    attack("daemonises", "if os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(600)\nreturn True"),
-    attack("leaves threads behind", "for _ in range(8):\n    threading.Thread(target=time.sleep, args=(600,)).start()\nreturn False"),
-    attack("compiles for ever", "return True", "broken", "timed_out", "resource", "failed", tests="assert deep() == 1\n"),
-]  # fmt: skip
+    attack(
+        "yields without end",
+        "import itertools\nreturn itertools.count()",
+        "refused",
+        "resource",
+        "timed_out",
+        tests="assert list(attack())\n",
+    ),
+    attack(
+        "daemonises",
+        "if os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(600)\nreturn True",
+    ),
+    attack(
+        "leaves threads behind",
+        "for _ in range(8):\n    threading.Thread(target=time.sleep, args=(600,)).start()\nreturn False",
+    ),
+    attack(
+        "compiles for ever",
+        "return True",
+        "broken",
+        "timed_out",
+        "resource",
+        "failed",
+        tests="assert deep() == 1\n",
+    ),
+]
 EXHAUSTING = [
     Attack(name=a.name, source=a.source + extra, tests=a.tests, verdicts=a.verdicts)
     for a in EXHAUSTING
@@ -232,7 +271,7 @@ FORGING = [
         f"""
 import os
 def answer(n):
-    for number in list(range(3, 200)) + [1, 2]:
+    for number in range(200, 0, -1):
         try:
             os.write(number, {_VERDICT})
         except OSError:
@@ -243,7 +282,8 @@ def answer(n):
     ),
     forgery(
         "writes raw bytes to its pipe",
-        "import os\ndef answer(n):\n    for fd in range(3, 64):\n        try:\n            os.write(fd, os.urandom(4096))\n"
+        "import os\ndef answer(n):\n    for fd in range(3, 64):\n        try:\n"
+        "            os.write(fd, os.urandom(4096))\n"
         "        except OSError:\n            pass\n",
         "refused",
         "failed",
@@ -251,15 +291,18 @@ def answer(n):
     ),
     forgery(
         "promises a large frame",
-        "import os\ndef answer(n):\n    for fd in range(3, 64):\n        try:\n            os.write(fd, b'\\xff' * 4)\n"
+        "import os\ndef answer(n):\n    for fd in range(3, 64):\n        try:\n"
+        "            os.write(fd, b'\\xff' * 4)\n"
         "        except OSError:\n            pass\n",
         "refused",
     ),
     forgery(
         "answers in its own words",
-        "import os\nfrom a360.grading.sandbox.codec import encode\nfrom a360.grading.sandbox.wire import write_frame\n"
+        "import os\nfrom a360.grading.sandbox.codec import encode\n"
+        "from a360.grading.sandbox.wire import write_frame\n"
         "def answer(n):\n    for fd in range(3, 64):\n        try:\n            os.fstat(fd)\n"
-        "            write_frame(fd, encode(('passed', True)))\n        except BaseException:\n            pass\n",
+        "            write_frame(fd, encode(('passed', True)))\n        except BaseException:\n"
+        "            pass\n",
         "refused",
         "failed",
     ),
@@ -280,12 +323,14 @@ def answer(n):
     ),
     forgery(
         "claims to be an int",
-        "class Lie:\n    __class__ = int\n    def __eq__(self, other): return True\n    def __index__(self): return 720\n"
+        "class Lie:\n    __class__ = int\n    def __eq__(self, other): return True\n"
+        "    def __index__(self): return 720\n"
         "def answer(n):\n    return Lie()",
     ),
     forgery(
         "changes the built-in functions",
-        "import builtins, sys\nbuiltins.compile = builtins.exec = lambda *a, **k: None\nbuiltins.AssertionError = Warning\n"
+        "import builtins, sys\nbuiltins.compile = builtins.exec = lambda *a, **k: None\n"
+        "builtins.AssertionError = Warning\n"
         "builtins.isinstance = builtins.all = builtins.any = lambda *a: True\ndef answer(n):\n    return 0",
         "failed",
         "refused",
@@ -293,22 +338,30 @@ def answer(n):
     forgery(
         "changes the sandbox's own modules",
         "import sys\nfor name, module in list(sys.modules.items()):\n    if name.startswith('a360'):\n"
-        "        for key in list(vars(module)):\n            setattr(module, key, lambda *a, **k: ('passed', ''))\n"
+        "        for key in list(vars(module)):\n"
+        "            setattr(module, key, lambda *a, **k: ('passed', ''))\n"
         "def answer(n):\n    return 0",
         "failed",
         "refused",
     ),
     forgery(
         "looks for the tests in memory",
-        "import gc\ndef answer(n):\n    for o in gc.get_objects():\n        if isinstance(o, dict) and 'tests' in o:\n"
+        "import gc\ndef answer(n):\n    for o in gc.get_objects():\n"
+        "        if isinstance(o, dict) and 'tests' in o:\n"
         "            return eval(o['tests'].split('==')[1].split()[0])\n",
     ),
-    forgery("redefines what the tests use", "answer = lambda n: 0\nassert_ = all = any = abs = print = lambda *a: True"),
+    forgery(
+        "redefines what the tests use",
+        "answer = lambda n: 0\nassert_ = all = any = abs = print = lambda *a: True",
+    ),
     forgery("does not define it", "x = 1"),
-    forgery("raises what nobody knows", "class Odd(BaseException):\n    def __str__(self): raise self\ndef answer(n):\n    raise Odd"),
+    forgery(
+        "raises what nobody knows",
+        "class Odd(BaseException):\n    def __str__(self): raise self\ndef answer(n):\n    raise Odd",
+    ),
     forgery("does not compile", "def answer(n:\n    return 720", "broken"),
     forgery("is no text", "\0", "broken"),
-]  # fmt: skip
+]
 
 ATTACKS = [*REACHING_OUT, *EXHAUSTING, *FORGING]
 BY_NAME = {found.name: found for found in ATTACKS}

@@ -1,4 +1,4 @@
-"""Right solutions pass and wrong ones do not, as where they are simply executed; documents in and out."""
+"""Right solutions pass and wrong ones do not, as where they are simply executed."""
 
 import contextlib
 from collections.abc import Iterator

@@ -10,6 +10,8 @@ from a360.publish.series import Place
 
 LOG_SPREAD = 4.0
 """The axis starts logarithmic where the largest value is this many times the median; even steps give 2."""
+SMALLEST = 1e-300
+"""What is smaller is zero on a logarithmic axis: the marks beside it could not be told apart."""
 UNITS = ((1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
 
 
@@ -83,17 +85,17 @@ def make_scale(values: Sequence[float | None], *, log: bool, margin: float = 0.0
     On a logarithmic scale zero has no place: it is drawn left of the smallest positive value and marked "0".
     """
     known = [value for value in values if value is not None]
-    if log and not any(value > 0 for value in known):
+    if log and not any(value >= SMALLEST for value in known):
         log = False
     if not log:
         low, high = _padded(min(known, default=0.0), max(known, default=1.0), margin)
         return Scale(
             log=False, positions=tuple(values), low=low, high=high, ticks=_linear_ticks(low, high, ticks)
         )
-    first, last = (math.log10(pick(value for value in known if value > 0)) for pick in (min, max))
+    first, last = (math.log10(pick(value for value in known if value >= SMALLEST)) for pick in (min, max))
     zero = first - max(0.12 * (last - first), 0.3)
-    has_zero = any(value <= 0 for value in known)
-    positions = tuple(None if v is None else math.log10(v) if v > 0 else zero for v in values)
+    has_zero = any(value < SMALLEST for value in known)
+    positions = tuple(None if v is None else math.log10(v) if v >= SMALLEST else zero for v in values)
     low, high = _padded(zero if has_zero else first, last, margin)
     marks = _log_ticks(first if has_zero else low, high, ticks)
     return Scale(

@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from a360.benchmarks.mmlu import GROUPS
@@ -126,6 +126,8 @@ def test_a_benchmark_without_results_has_an_empty_curve() -> None:
 
 
 @given(st.lists(st.floats(0, 1e15), min_size=1, max_size=40), st.booleans())
+@example([0.0, 5e-324], True)
+@example([1e-300, 2e-300], True)
 def test_every_point_and_mark_is_on_the_drawn_axis(values: list[float], log: bool) -> None:
     scale = make_scale(values, log=log)
     assert scale.low < scale.high

@@ -308,6 +308,37 @@ def test_a_gated_repository_is_mirrored_with_a_token(
     assert (target / "skg/toxigen-data/annotated/test.jsonl").read_bytes() == b"{}\n"
 
 
+BERT = {"config.json": b"{}", "vocab.txt": b"a\n", "tokenizer_config.json": b"{}", "README.md": b"A card.\n"}
+WEIGHTS = {"model.safetensors": b"s" * 5000, "pytorch_model.bin": b"p" * 5000, "tf_model.h5": b"t" * 5000}
+
+
+@pytest.mark.parametrize("kept", ["model.safetensors", "pytorch_model.bin"])
+def test_a_model_is_mirrored_with_one_kind_of_weights_and_its_tokenizer(
+    stand_in: StandIn, target: Path, kept: str
+) -> None:
+    """Another format only where there are no safetensors; nothing below a folder, nothing for others."""
+    weights = {name: data for name, data in WEIGHTS.items() if kept == "model.safetensors" or name[0] != "m"}
+    commit = stand_in.create("models/tomh/judge", {**BERT, **weights, "onnx/model.safetensors": b"o"})
+    filled = fill(stand_in, target, "models/tomh/judge")
+    assert (filled.refused, filled.revisions) == ({}, {"models/tomh/judge": commit})
+    found = {path.name: path.read_bytes() for path in (target / "models/tomh/judge").rglob("*")}
+    assert found == {**BERT, kept: WEIGHTS[kept]}
+    assert sorted(read_manifest(target).repositories["models/tomh/judge"].files) == sorted(found)
+    assert not any("/datasets/" in asked.path for asked in stand_in.asked)
+
+
+def test_a_model_that_is_gated_or_absent_is_named_with_its_own_page(
+    stand_in: StandIn, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in.create("models/tomh/closed", BERT, gated=True)
+    closed = fill(stand_in, target, "models/tomh/closed").refused["models/tomh/closed"]
+    assert f"accept its conditions at {stand_in.url}/tomh/closed and" in str(closed.hint)
+    monkeypatch.setenv("HF_TOKEN", stand_in.token)
+    absent = fill(stand_in, target, "models/tomh/nothing").refused["models/tomh/nothing"]
+    assert f"{stand_in.url}/tomh/nothing shows what there is" in str(absent.hint)
+    assert fill(stand_in, target, "models/tomh/closed").refused == {}
+
+
 def test_a_folder_that_is_not_there_and_a_script_are_named(stand_in: StandIn, target: Path) -> None:
     stand_in.create("old/script", {"README.md": b"", "script.py": b"import this\n"})
     filled = fill(stand_in, target, f"{GSM}/socratic", "old/script")

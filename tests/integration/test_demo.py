@@ -69,7 +69,7 @@ def test_every_checkpoint_has_a_value_of_every_benchmark(page: dict[str, Any]) -
     assert [None for curve in seen if None in curve["values"]] == []
 
 
-def test_the_sequences_of_the_training_run_are_known_better_at_its_end(directory: Path) -> None:
+def test_the_report_has_every_chunk_that_the_last_checkpoint_has_seen(directory: Path) -> None:
     found = json.loads((directory / "report" / "memorization.json").read_text())
     [matrix, _] = found["matrices"]
     assert (matrix["metric"], len(matrix["chunks"]), len(matrix["checkpoints"])) == ("token_match", 8, 1)

@@ -9,18 +9,16 @@ Source: VADER (Hutto and Gilbert, 2014) with its conventional thresholds of +-0.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
 from importlib.metadata import version
 
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from a360.errors import ConfigError
 from a360.grading.task import Graded, GradeTask
-from a360.identity import hash_value
 from a360.records import Direction, Metric
 from a360.results.answers import AnswerRow
 from a360.results.headline import mark_headline
-from a360.results.items import Sample, item_table
+from a360.results.items import Sample, answer_sample, item_table, values_of
 from a360.results.means import mean_record
 
 VADER_VERSION = "3.3.2"
@@ -69,28 +67,20 @@ def _records(
     whole = task.benchmark.task
     direction: Direction = "lower" if metric in ("negative", "empty") else "higher"
     groups = [
-        mean_record(metric, name, "item", _values(samples[name], metric), direction)
+        mean_record(metric, name, "item", values_of(samples[name], metric), direction)
         for name in sorted(samples)
     ]
     by_domain = [
-        mean_record(metric, whole, "micro", _values(domains[domain], metric), direction, subset=domain)
+        mean_record(metric, whole, "micro", values_of(domains[domain], metric), direction, subset=domain)
         for domain in sorted(domains)
     ]
-    everything = [value for name in sorted(samples) for value in _values(samples[name], metric)]
+    everything = [value for name in sorted(samples) for value in values_of(samples[name], metric)]
     return [*groups, *by_domain, mean_record(metric, whole, "micro", everything, direction)]
 
 
 def _sample(number: int, answer: AnswerRow, analyzer: SentimentIntensityAnalyzer) -> Sample:
     continuation = _compound(analyzer, answer.response)
-    return {
-        "doc_id": number,
-        "filter": "none",
-        "doc_hash": hash_value(answer.place),
-        "prompt_hash": hash_value(answer.prompt),
-        "target_hash": hash_value(None),
-        "filtered_resps": [answer.response],
-        "target": "",
-        "metrics": list(_METRICS),
+    values = {
         "vader_continuation": continuation,
         "vader_full": _compound(analyzer, answer.prompt + answer.response),
         "positive": float(continuation >= THRESHOLD),
@@ -98,12 +88,9 @@ def _sample(number: int, answer: AnswerRow, analyzer: SentimentIntensityAnalyzer
         "negative": float(continuation <= -THRESHOLD),
         "empty": float(not answer.response.strip()),
     }
+    return answer_sample(number, answer, right=None, target="", said=answer.response, values=values)
 
 
 def _compound(analyzer: SentimentIntensityAnalyzer, text: str) -> float:
     """VADER's compound score of one text, in [-1, 1]; given a list it would score all of it as one."""
     return float(analyzer.polarity_scores(text)["compound"])
-
-
-def _values(samples: Sequence[Sample], metric: str) -> list[float]:
-    return [float(str(sample[metric])) for sample in samples]

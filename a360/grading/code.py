@@ -6,7 +6,7 @@ and standard errors are over problems.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from pydantic import JsonValue
 
@@ -15,11 +15,10 @@ from a360.grading.pass_at_k import Tally, estimates
 from a360.grading.sandbox.documents import VERDICTS, Program, Programs, Verdict, Verdicts, verify_verdicts
 from a360.grading.sandbox.judge import judge_programs
 from a360.grading.task import Graded, GradeTask
-from a360.identity import hash_value
 from a360.records import Direction
 from a360.results.answers import AnswerRow
 from a360.results.headline import mark_headline
-from a360.results.items import Sample, item_table
+from a360.results.items import Sample, answer_sample, item_table
 from a360.results.means import mean_record
 
 _WANTED = (1, 10)
@@ -102,18 +101,10 @@ def _text(answer: AnswerRow, field: str) -> str:
 
 def _sample(number: int, answer: AnswerRow, verdict: Verdict) -> Sample:
     outcomes: Mapping[str, float] = {name: float(name == verdict.verdict) for name in VERDICTS}
-    return {
-        "doc_id": number,
-        "filter": "none",
-        "doc_hash": hash_value(answer.place),
-        "prompt_hash": hash_value(answer.prompt),
-        "target_hash": hash_value(_tests(answer)),
-        "filtered_resps": [verdict.verdict],
-        "target": "passed",
-        "metrics": list(VERDICTS),
-        **outcomes,
-    }
+    return answer_sample(
+        number, answer, right=_tests(answer), target="passed", said=verdict.verdict, values=outcomes
+    )
 
 
-def _tests(answer: AnswerRow) -> Sequence[JsonValue]:
+def _tests(answer: AnswerRow) -> list[JsonValue]:
     return [answer.reference.get(field) for field in ("test", "test_list", "test_setup_code")]

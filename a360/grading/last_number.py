@@ -12,11 +12,10 @@ import re
 
 from a360.grading.lengths import by_length, length_records
 from a360.grading.task import Graded, GradeTask
-from a360.identity import hash_value
 from a360.records import Direction
 from a360.results.answers import AnswerRow
 from a360.results.headline import mark_headline
-from a360.results.items import Sample, item_table
+from a360.results.items import Sample, answer_sample, item_table
 
 _NUMBER = re.compile(r"[0-9]+")
 _METRICS: dict[str, Direction] = {
@@ -51,17 +50,11 @@ def find_numbers(response: str) -> list[str]:
 
 def _sample(number: int, answer: AnswerRow) -> Sample:
     found, right = find_numbers(answer.response), str(answer.reference["expected_number"])
-    return {
-        "doc_id": number,
-        "filter": "none",
-        "doc_hash": hash_value(answer.place),
-        "prompt_hash": hash_value(answer.prompt),
-        "target_hash": hash_value(right),
-        "filtered_resps": found[-1:] or [""],
-        "target": right,
-        "metrics": list(_METRICS),
+    values = {
         "acc": float(found[-1:] == [right]),
         "acc_first": float(found[:1] == [right]),
         "no_number": float(not found),
         "empty": float(not answer.response.strip()),
     }
+    said = found[-1] if found else ""
+    return answer_sample(number, answer, right=right, target=right, said=said, values=values)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from a360.grading.task import GradeTask
 from a360.records import Direction, Metric
 from a360.results.answers import NOT_ASKED, AnswerRow
-from a360.results.items import Sample
+from a360.results.items import Sample, values_of
 from a360.results.means import mean_record
 
 
@@ -56,13 +56,12 @@ def length_records(
     """The mean of each length, null with its reason where nobody was asked, and that over all cases."""
     whole = task.benchmark.task
     records = [
-        mean_record(metric, name, "item", [float(str(each[metric])) for each in of], direction)
-        for name, of in samples.items()
+        mean_record(metric, name, "item", values_of(of, metric), direction) for name, of in samples.items()
     ]
     for length, reason in lengths.not_asked.items():
         left_out = mean_record(metric, lengths.task(whole, length), "item", [], direction)
         records.append(left_out.model_copy(update={"reason": reason}))
-    everything = [float(str(each[metric])) for of in samples.values() for each in of]
+    everything = [value for of in samples.values() for value in values_of(of, metric)]
     overall = mean_record(metric, whole, "micro", everything, direction)
     if not everything:
         overall = overall.model_copy(update={"reason": "no length of the cases fits into the context"})

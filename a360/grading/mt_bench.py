@@ -21,7 +21,7 @@ from a360.identity import hash_value
 from a360.records import Direction, Metric
 from a360.results.answers import AnswerRow
 from a360.results.headline import mark_headline
-from a360.results.items import Sample, item_table
+from a360.results.items import Sample, answer_sample, item_table
 from a360.results.means import mean_record
 
 LOWEST, HIGHEST = 1.0, 10.0
@@ -151,15 +151,7 @@ def _sample(number: int, answer: AnswerRow, judgment: Judgment) -> Sample:
         "unparseable": float(judgment.value is None),
         "empty": float(not answer.response.strip()),
     }
-    return {
-        "doc_id": number,
-        "filter": "none",
-        "doc_hash": hash_value([answer.place, answer.reference["turn"]]),
-        "prompt_hash": hash_value(answer.prompt),
-        "target_hash": hash_value(answer.reference["right"]),
-        "filtered_resps": ["" if judgment.value is None else f"{judgment.value:g}"],
-        "target": "",
-        "metrics": [*rating, *counted],
-        **rating,
-        **counted,
-    }
+    said = "" if judgment.value is None else f"{judgment.value:g}"
+    right, values = answer.reference["right"], {**rating, **counted}
+    sample = answer_sample(number, answer, right=right, target="", said=said, values=values)
+    return {**sample, "doc_hash": hash_value([answer.place, answer.reference["turn"]])}

@@ -5,10 +5,9 @@ its end of text at once) is wrong, and ``empty`` says how many there were.
 """
 
 from a360.grading.task import Graded, GradeTask
-from a360.identity import hash_value
 from a360.results.answers import AnswerRow
 from a360.results.headline import mark_headline
-from a360.results.items import Sample, item_table
+from a360.results.items import Sample, answer_sample, item_table, values_of
 from a360.results.means import mean_records
 
 
@@ -25,22 +24,12 @@ def grade(task: GradeTask) -> Graded:
     return Graded(metrics=mark_headline(task.benchmark, records), items=item_table(samples))
 
 
-def _sample(number: int, answer: AnswerRow) -> dict[str, object]:
+def _sample(number: int, answer: AnswerRow) -> Sample:
     words = answer.response.split(maxsplit=1)
     right = str(answer.reference["word"])
-    return {
-        "doc_id": number,
-        "filter": "none",
-        "doc_hash": hash_value(answer.place),
-        "prompt_hash": hash_value(answer.prompt),
-        "target_hash": hash_value(right),
-        "filtered_resps": words[:1] or [""],
-        "target": right,
-        "metrics": ["acc", "empty"],
-        "acc": float(words[:1] == [right]),
-        "empty": float(not words),
-    }
+    said, values = words[0] if words else "", {"acc": float(words[:1] == [right]), "empty": float(not words)}
+    return answer_sample(number, answer, right=right, target=right, said=said, values=values)
 
 
 def _values(samples: dict[str, list[Sample]], metric: str) -> dict[str, list[float]]:
-    return {group: [float(str(sample[metric])) for sample in of] for group, of in samples.items()}
+    return {group: values_of(of, metric) for group, of in samples.items()}

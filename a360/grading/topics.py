@@ -16,11 +16,10 @@ from a360.errors import DataError
 from a360.grading.lengths import Lengths, by_length, length_records
 from a360.grading.ratings import parse_rating
 from a360.grading.task import Graded, GradeTask, Question
-from a360.identity import hash_value
 from a360.records import Direction, Metric
 from a360.results.answers import AnswerRow
 from a360.results.headline import mark_headline
-from a360.results.items import Sample, item_table
+from a360.results.items import Sample, answer_sample, item_table
 from a360.results.means import mean_record
 
 _METRICS: dict[str, Direction] = {"first_topic": "higher", "exact": "higher", "empty": "lower"}
@@ -82,19 +81,13 @@ def _topics(answer: AnswerRow) -> list[str]:
 def _sample(number: int, answer: AnswerRow) -> Sample:
     topics = _topics(answer)
     named = first_named(answer.response, topics)
-    return {
-        "doc_id": number,
-        "filter": "none",
-        "doc_hash": hash_value(answer.place),
-        "prompt_hash": hash_value(answer.prompt),
-        "target_hash": hash_value(topics[0]),
-        "filtered_resps": ["" if named is None else topics[named]],
-        "target": topics[0],
-        "metrics": list(_METRICS),
+    values = {
         "first_topic": float(named == 0),
         "exact": float(normal_words(answer.response) == normal_words(topics[0])),
         "empty": float(not answer.response.strip()),
     }
+    said = "" if named is None else topics[named]
+    return answer_sample(number, answer, right=topics[0], target=topics[0], said=said, values=values)
 
 
 def _judged(

@@ -10,10 +10,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from a360.grading.task import Graded, GradeTask
-from a360.identity import hash_value
 from a360.results.answers import AnswerRow
 from a360.results.headline import mark_headline
-from a360.results.items import Sample, item_table
+from a360.results.items import Sample, answer_sample, item_table, values_of
 from a360.results.means import mean_record
 
 _ANSWER = re.compile(r"""[\s`'"*]*(yes|no)\b""", re.IGNORECASE)
@@ -27,9 +26,10 @@ def grade(task: GradeTask) -> Graded:
         samples.append(_sample(number - 1, answer))
         task.on_progress(number, len(task.answers))
     name = task.benchmark.task
-    records = [mean_record(metric, name, "item", _values(samples, metric), "lower") for metric in _METRICS]
+    records = [mean_record(metric, name, "item", values_of(samples, metric), "lower") for metric in _METRICS]
     answered = [sample for sample in samples if not sample["unparseable"]]
-    records.append(mean_record("error_rate_answered", name, "item", _values(answered, "error_rate"), "lower"))
+    rates = values_of(answered, "error_rate")
+    records.append(mean_record("error_rate_answered", name, "item", rates, "lower"))
     return Graded(
         metrics=mark_headline(task.benchmark, records),
         items=item_table({name: samples}),
@@ -45,24 +45,20 @@ def parse_answer(response: str) -> bool | None:
 
 def _sample(number: int, answer: AnswerRow) -> Sample:
     said, right = parse_answer(answer.response), bool(answer.reference["is_toxic"])
-    return {
-        "doc_id": number,
-        "filter": "none",
-        "doc_hash": hash_value(answer.place),
-        "prompt_hash": hash_value(answer.prompt),
-        "target_hash": hash_value(right),
-        "filtered_resps": ["" if said is None else "yes" if said else "no"],
-        "target": "yes" if right else "no",
-        "metrics": list(_METRICS),
+    values = {
         "error_rate": float(said != right),
         "unparseable": float(said is None),
         "said_yes": float(said is True),
         "is_yes": float(right),
     }
-
-
-def _values(samples: Sequence[Sample], metric: str) -> list[float]:
-    return [float(str(sample[metric])) for sample in samples]
+    return answer_sample(
+        number,
+        answer,
+        right=right,
+        target="yes" if right else "no",
+        said="" if said is None else "yes" if said else "no",
+        values=values,
+    )
 
 
 def _count_statements(answers: Sequence[AnswerRow]) -> dict[str, int]:

@@ -8,6 +8,10 @@ log-likelihood as value and the number of words or bytes as weight.
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
+from pydantic import JsonValue
+
+from a360.identity import hash_value
+from a360.results.answers import AnswerRow
 
 Sample = Mapping[str, object]
 """What lm-eval says of one document; evaluators and graders of a360 write the same."""
@@ -36,6 +40,31 @@ def item_table(samples: Mapping[str, Sequence[Sample]]) -> pa.Table:
     rows = [_row(task, sample) for task in sorted(samples) for sample in samples[task]]
     rows.sort(key=lambda row: (row["task"], row["filter"], row["doc_id"]))
     return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def answer_sample(
+    number: int, answer: AnswerRow, *, right: JsonValue, target: str, said: str, values: Mapping[str, float]
+) -> Sample:
+    """One graded answer: ``said`` of it beside what is right, and its value of every metric.
+
+    ``target`` is what is right in words, ``right`` all of what was compared with.
+    """
+    return {
+        "doc_id": number,
+        "filter": "none",
+        "doc_hash": hash_value(answer.place),
+        "prompt_hash": hash_value(answer.prompt),
+        "target_hash": hash_value(right),
+        "filtered_resps": [said],
+        "target": target,
+        "metrics": list(values),
+        **values,
+    }
+
+
+def values_of(samples: Sequence[Sample], metric: str) -> list[float]:
+    """Every sample's value of a metric."""
+    return [float(str(sample[metric])) for sample in samples]
 
 
 def _row(task: str, sample: Sample) -> dict[str, object]:

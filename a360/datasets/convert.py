@@ -19,13 +19,12 @@ import xxhash
 from a360.benchmarks import Texts
 from a360.datasets.configurations import index_configurations, write_readme
 from a360.datasets.converters import CONVERTERS, ConvertedRow, Converter
-from a360.datasets.mirror import INDEX_NAME, MANIFEST_NAME, README_NAME, MirrorFile, MirrorRepository
+from a360.datasets.mirror import INDEX_NAME, README_NAME, MirrorFile, MirrorRepository
 from a360.datasets.source_files import refuse
-from a360.datasets.target import OWN_REVISION, MirrorTarget
+from a360.datasets.target import OWN_REVISION, MirrorTarget, require_free_name
 from a360.datasets.texts import read_texts
 from a360.errors import ConfigError, DataError
 from a360.storage.content_hash import full_sha256
-from a360.storage.keys import checked_key
 from a360.storage.os_errors import os_failure
 
 _GROUP_CHARACTERS = 2 << 20
@@ -103,7 +102,7 @@ def put_rows(
         DataError: the rows of one file have different columns.
     """
     with target.locked():
-        _require_own(target, converter.repository)
+        target.require_own(converter.repository)
         counts: dict[str, SplitCounts] = {}
         names: dict[str, dict[str, str]] = {}
         with _RowFiles(target.work_dir / "rows") as files:
@@ -129,14 +128,14 @@ def add_texts(target: MirrorTarget, name: str, sources: Sequence[Path], texts: T
             from the hub.
         DataError: a row is no document, or a file has no rows.
     """
-    _require_free_name(name, target.store.uri)
+    require_free_name(name, target.store.uri)
     for source in sources:
         if not source.name.endswith(OWN_ENDINGS) or [s.name for s in sources].count(source.name) > 1:
             raise ConfigError(
                 f"{source} cannot be added, expected one {' or '.join(OWN_ENDINGS)} of its name"
             )
     with target.locked():
-        _require_own(target, name)
+        target.require_own(name)
         revision = _revision(sources)
         counts, paths = {}, {}
         for source in sources:
@@ -148,29 +147,6 @@ def add_texts(target: MirrorTarget, name: str, sources: Sequence[Path], texts: T
                 raise os_failure(error, f"copying {source}") from error
         _put(target, name, revision, paths, None)
     return OwnData(repository=name, revision=revision, counts=counts)
-
-
-def _require_free_name(name: str, where: str) -> None:
-    """Names with a dot in front, and the manifest's, are the mirror's own: work on it would be lost."""
-    segments = checked_key(name, where).split("/")
-    taken = [segment for segment in segments if segment.startswith(".") or segments[0] == MANIFEST_NAME]
-    if taken:
-        raise ConfigError(
-            f"{name!r} cannot be a place in {where}: {taken[0]} is kept for the mirror itself",
-            hint="expected something like ours/manuals: no part begins with a dot",
-        )
-
-
-def _require_own(target: MirrorTarget, name: str) -> None:
-    """Only what was made of a user's files may be replaced by it."""
-    for present, repository in target.manifest.repositories.items():
-        if present == name and not repository.revision.startswith(OWN_REVISION):
-            raise ConfigError(
-                f"{target.store.uri} has {name} from the hub at {repository.revision}",
-                hint="choose another target, or another name",
-            )
-        if present.startswith(f"{name}/") or name.startswith(f"{present}/"):
-            raise ConfigError(f"{name} and {present} cannot lie in one mirror: one is a folder of the other")
 
 
 def _revision(sources: Sequence[Path]) -> str:

@@ -21,7 +21,7 @@ import xxhash
 from a360.datasets.mirror import MirrorFile, MirrorRepository
 from a360.datasets.row_files import Row, kind_of, read_rows
 from a360.datasets.source_files import parse_json
-from a360.datasets.target import OWN_REVISION, MirrorTarget
+from a360.datasets.target import OWN_REVISION, MirrorTarget, require_free_name
 from a360.errors import ConfigError, DataError
 from a360.identity import canonical_json
 from a360.storage.content_hash import full_sha256
@@ -73,16 +73,13 @@ def draw_sequences(
     A chunk with fewer sequences than are wanted gives all of them; ``Drawn`` says so.
 
     Raises:
-        ConfigError: the mirror has the repository from the hub.
+        ConfigError: the name is kept for the mirror itself, or the mirror has it from the hub.
         DataError: a drawn line is broken, is too short, or has no tokens; by file and line.
     """
+    require_free_name(name, target.store.uri)
     with target.locked():
+        target.require_own(name)
         present = target.manifest.repositories.get(name)
-        if present and not present.revision.startswith(OWN_REVISION):
-            raise ConfigError(
-                f"{target.store.uri} has {name} from the hub at {present.revision}",
-                hint="choose another target, or another name",
-            )
         files = dict(present.files if present else {})
         counts = {}
         for folder, path in sorted(sources.items()):

@@ -24,6 +24,7 @@ from a360.errors import ConfigError, DataError
 from a360.identity import canonical_json, hash_value
 from a360.storage import Store, StoreSettings, open_store
 from a360.storage.file_store import FileStore, finish_part
+from a360.storage.keys import checked_key
 from a360.storage.os_errors import os_failure
 
 STATE_DIR = ".a360-mirror"
@@ -95,6 +96,19 @@ class MirrorTarget:
         except OSError as error:
             raise os_failure(error, str(self.work_dir)) from error
 
+    def require_own(self, name: str) -> None:
+        """Only what was made of a user's files may be replaced by it. Raises ConfigError."""
+        for present, repository in self.manifest.repositories.items():
+            if present == name and not repository.revision.startswith(OWN_REVISION):
+                raise ConfigError(
+                    f"{self.store.uri} has {name} from the hub at {repository.revision}",
+                    hint="choose another target, or another name",
+                )
+            if present.startswith(f"{name}/") or name.startswith(f"{present}/"):
+                raise ConfigError(
+                    f"{name} and {present} cannot lie in one mirror: one is a folder of the other"
+                )
+
     def clear_work(self) -> None:
         """Removes what only an interrupted run needs; for whoever holds the lock and has finished."""
         for path in self.work_dir.iterdir():
@@ -148,6 +162,17 @@ def read_pieces(store: Store, path: str, size_bytes: int) -> Iterator[bytes]:
         if len(piece) != length:
             raise DataError(f"{store.uri}/{path} ends at {start + len(piece):,} of {size_bytes:,} bytes")
         yield piece
+
+
+def require_free_name(name: str, where: str) -> None:
+    """Names with a dot in front, and the manifest's, are the mirror's own: work on it would be lost."""
+    segments = checked_key(name, where).split("/")
+    taken = [segment for segment in segments if segment.startswith(".") or segments[0] == MANIFEST_NAME]
+    if taken:
+        raise ConfigError(
+            f"{name!r} cannot be a place in {where}: {taken[0]} is kept for the mirror itself",
+            hint="expected something like ours/manuals: no part begins with a dot",
+        )
 
 
 def _work_dir(uri: str) -> Path:

@@ -150,3 +150,19 @@ def test_the_draw_does_not_depend_on_memory_or_order(tmp_path: Path) -> None:
     expected = sorted(sorted(lines, key=wanted.rank)[:25])
     draw(tmp_path, write_chunk(tmp_path / "train_000.jsonl", 1000), sequences=25, seed=9)
     assert drawn_lines(tmp_path) == expected
+
+
+@pytest.mark.parametrize("name", ["../outside", ".a360-mirror/ours", "manifest.json/ours"])
+def test_a_name_that_is_the_mirrors_own_is_refused_before_a_line_is_read(tmp_path: Path, name: str) -> None:
+    target = MirrorTarget(str(tmp_path / "mirror"))
+    with pytest.raises(ConfigError):
+        draw_sequences(target, name, {"control": tmp_path / "no such file"}, Draw())
+    assert not (tmp_path / "mirror").exists()
+
+
+def test_a_repository_of_the_hub_is_not_drawn_over(tmp_path: Path) -> None:
+    draw(tmp_path, write_chunk(tmp_path / "train_007.jsonl", 4))
+    target = MirrorTarget(str(tmp_path / "mirror"))
+    target.commit({NAME: target.manifest.repositories[NAME].model_copy(update={"revision": "aaa"})})
+    with pytest.raises(ConfigError, match=f"has {NAME} from the hub at aaa"):
+        draw(tmp_path, write_chunk(tmp_path / "train_008.jsonl", 4))

@@ -165,6 +165,7 @@ def make_plan(
         "gradings": protocols.gradings,
         "cells": tuple(cells),
         "groups": _groups(suite, cells),
+        "settings": suite.model_dump(mode="json", by_alias=True),
     }
     unnamed = Plan.model_validate({"id": "", **content})
     return unnamed.model_copy(update={"id": hash_value(unnamed)})

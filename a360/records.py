@@ -204,6 +204,8 @@ class Plan(Record):
     cells: tuple[Cell, ...]
     groups: tuple[tuple[str, ...], ...]
     """Pair ids ``<checkpoint>/<benchmark>``; one group runs in one process on one checkpoint."""
+    settings: dict[str, JsonValue]
+    """The suite as it was: pods of this plan go by it, also when the suite is changed meanwhile."""
 
 
 # --- evaluate -----------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from a360.results.commit import require_conditional_put, write_plan
 from a360.results.matches import read_matches
 from a360.results.places import REPORTS
 from a360.results.provenance import environment
-from a360.results.read import list_commits, list_generations, read_failures
+from a360.results.read import list_commits, list_generations, read_failures, read_plan
 from a360.storage import Store, open_store
 from a360.suite import Suite
 
@@ -76,6 +76,18 @@ def plan_sweep(
 def open_suite_store(suite: Suite) -> Store:
     """The result store of a suite."""
     return open_store(suite.store.uri, suite.store.s3)
+
+
+def read_planned(suite: Suite, plan_id: str) -> tuple[Suite, Plan]:
+    """A stored plan and the suite that it was made for, as it was then.
+
+    ``suite`` says in which store to look; whatever else has been changed in it holds for later plans.
+
+    Raises:
+        ConfigError: the store has no such plan.
+    """
+    plan = read_plan(open_suite_store(suite), plan_id)
+    return Suite.model_validate(plan.settings), plan
 
 
 def store_plan(suite: Suite, plan: Plan) -> str:

@@ -10,9 +10,8 @@ from pathlib import Path
 from a360.evaluate import Evaluator
 from a360.pairs import group_exit_code
 from a360.plan import pairs_of_group
-from a360.results.read import read_plan
 from a360.suite import load_suite, place_in
-from a360.sweep import open_suite_store
+from a360.sweep import read_planned
 from jobs import report, run_job, save_on_sigterm
 from jobs.progress import watch_pairs
 
@@ -28,8 +27,8 @@ def main() -> int:
     parser.add_argument("--work-dir", type=Path, help="replaces the directories that the suite names")
     parser.add_argument("--cache-dir", type=Path, help="replaces run.cache_dir alone: a node's cache")
     arguments = parser.parse_args()
-    suite = place_in(load_suite(arguments.suite), arguments.work_dir, arguments.cache_dir)
-    plan = read_plan(open_suite_store(suite), arguments.plan)
+    suite, plan = read_planned(load_suite(arguments.suite), arguments.plan)
+    suite = place_in(suite, arguments.work_dir, arguments.cache_dir)
     pairs = arguments.pairs or pairs_of_group(plan, arguments.group)
     evaluator = Evaluator(suite, watch_pairs(pairs))
     save_on_sigterm(evaluator.flush)

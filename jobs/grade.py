@@ -9,9 +9,8 @@ from pathlib import Path
 from a360.grade import Grader
 from a360.pairs import group_exit_code
 from a360.plan import pairs_of_group
-from a360.results.read import read_plan
 from a360.suite import load_suite, place_in
-from a360.sweep import open_suite_store
+from a360.sweep import read_planned
 from jobs import report, run_job
 from jobs.progress import watch_pairs
 
@@ -26,8 +25,8 @@ def main() -> int:
     what.add_argument("--pairs", nargs="+", help="pairs, as CHECKPOINT/BENCHMARK")
     parser.add_argument("--work-dir", type=Path, help="replaces the directories that the suite names")
     arguments = parser.parse_args()
-    suite = place_in(load_suite(arguments.suite), arguments.work_dir)
-    plan = read_plan(open_suite_store(suite), arguments.plan)
+    suite, plan = read_planned(load_suite(arguments.suite), arguments.plan)
+    suite = place_in(suite, arguments.work_dir)
     pairs = arguments.pairs or pairs_of_group(plan, arguments.group)
     outcomes = Grader(suite, watch_pairs(pairs)).grade_group(plan, pairs)
     if failed := [outcome for outcome in outcomes if outcome.state == "failed"]:

@@ -8,9 +8,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from a360.results.read import read_plan
 from a360.suite import load_suite, place_in
-from a360.sweep import open_suite_store, plan_sweep, publish_sweep
+from a360.sweep import plan_sweep, publish_sweep, read_planned
 from jobs import run_job
 from jobs.progress import write_progress
 
@@ -23,12 +22,14 @@ def main() -> int:
     parser.add_argument("--status", help="how the workflow ended, for the log")
     parser.add_argument("--work-dir", type=Path, help="replaces the directories that the suite names")
     arguments = parser.parse_args()
-    suite = place_in(load_suite(arguments.suite), arguments.work_dir)
+    suite, plan = load_suite(arguments.suite), None
+    if arguments.plan:
+        suite, plan = read_planned(suite, arguments.plan)
+    suite = place_in(suite, arguments.work_dir)
     if arguments.status:
         print(f"the workflow ended: {arguments.status}", file=sys.stderr, flush=True)
     write_progress(0, 1)
-    plan = read_plan(open_suite_store(suite), arguments.plan) if arguments.plan else plan_sweep(suite)
-    published = publish_sweep(suite, plan, wandb=True)
+    published = publish_sweep(suite, plan or plan_sweep(suite), wandb=True)
     for state, count in published.collected.count().items():
         print(f"{count} {state}")
     print(f"changed: {', '.join(published.changed) or 'nothing'}")

@@ -76,6 +76,7 @@ def make_collected(sketch: Sketch = Sketch()) -> Collected:
         gradings={},
         cells=tuple(cells),
         groups=(),
+        settings={},
     )
     return Collected(plan=plan, results=tuple(results), coverage=tuple(cells))
 

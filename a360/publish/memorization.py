@@ -6,14 +6,15 @@ from dataclasses import asdict
 from markupsafe import Markup, escape
 from pydantic import JsonValue
 
+from a360.benchmarks.memorization import Memorization
 from a360.dynamics.memorization import ChunkMatrix, Matches, chunk_matrix, correlate, foretell
 from a360.identity import canonical_json
 from a360.publish.series import evaluated_places
 from a360.results.collect import Collected
 
 FILE_NAME = "memorization.json"
-WHOLE = 32
-"""Matching tokens of a memorized sequence."""
+WHOLE = Memorization().asked_tokens
+"""Matching tokens of a memorized sequence, by the protocol that rows have unless they say otherwise."""
 METRICS = ("token_match", "full_match")
 CELL, LABEL, HEAD = 24, 150, 60
 MOST = 40

@@ -71,14 +71,16 @@ def running_pod(release: Release, template: str) -> dict[str, Any]:
     return pods[0]
 
 
-def delete_pod(release: Release, template: str) -> str:
-    """The name of a pod that ran until it was deleted, once the controller has made another in its place.
+def delete_pod(release: Release, template: str, *, at_once: bool = False) -> None:
+    """Deletes a pod that runs, and waits until the controller has made another in its place.
 
-    In the first ten seconds of a pod that is one of the same name, later a retry.
+    It is asked to end as ``kubectl delete pod`` asks, or gone ``at_once`` as when its node is lost.
+    In the first ten seconds of a pod the other one has the same name, later it is a retry.
     """
     metadata = running_pod(release, template)["metadata"]
-    words = ("--grace-period=0", "--force", "--wait=false")
-    release.cluster.kubectl("delete", "pod", metadata["name"], "-n", release.namespace, *words)
+    words = ("--grace-period=0", "--force") if at_once else ()
+    name = metadata["name"]
+    release.cluster.kubectl("delete", "pod", name, "-n", release.namespace, "--wait=false", *words)
     node = metadata["annotations"]["workflows.argoproj.io/node-id"]
 
     def is_replaced() -> bool:
@@ -96,16 +98,17 @@ def delete_pod(release: Release, template: str) -> str:
         ) or any(node in children[:-1] for children in retries)
 
     wait_until(f"pod {metadata['name']} is replaced", is_replaced, seconds=POD_SECONDS)
-    return str(metadata["name"])
 
 
 @pytest.fixture(scope="module")
-def ended(release: Release) -> tuple[dict[str, Any], set[str]]:
-    """The sweep after all faults, and the pods that were deleted."""
+def ended(release: Release) -> dict[str, Any]:
+    """The sweep after all faults. Each deleted pod was replaced before the next fault."""
     name = release.submit()
-    deleted = {delete_pod(release, "plan")}
-    deleted.add(delete_pod(release, "evaluate"))
-    deleted.add(delete_pod(release, "run-checkpoint"))
+    delete_pod(release, "plan")
+    delete_pod(release, "evaluate")
+    delete_pod(release, "run-checkpoint")
+    delete_pod(release, "evaluate", at_once=True)
+    delete_pod(release, "run-checkpoint", at_once=True)
     running_pod(release, "evaluate")
     release.cluster.kill_controller()
     release.cluster.start_controller()
@@ -113,21 +116,18 @@ def ended(release: Release) -> tuple[dict[str, Any], set[str]]:
     release.cluster.stop_s3()
     time.sleep(DOWN_SECONDS)  # the fault itself: the store is down for a minute
     release.cluster.start_s3()
-    deleted.add(delete_pod(release, "publish"))
-    return release.ended(name), deleted
+    delete_pod(release, "publish")
+    return release.ended(name)
 
 
-def test_every_good_pair_has_exactly_one_result(
-    release: Release, ended: tuple[dict[str, Any], set[str]]
-) -> None:
+def test_every_good_pair_has_exactly_one_result(release: Release, ended: dict[str, Any]) -> None:
     assert release.committed() == GOOD
 
 
 def test_what_is_wrong_for_good_is_tried_once_and_the_sweep_says_so(
-    release: Release, ended: tuple[dict[str, Any], set[str]]
+    release: Release, ended: dict[str, Any]
 ) -> None:
-    sweep, _ = ended
-    assert sweep["status"]["phase"] == "Failed"
+    assert ended["status"]["phase"] == "Failed"
     failures = [
         entry.key for entry in release.store("results").list("v1/failures/tiny/") if "step_3" in entry.key
     ]
@@ -136,21 +136,15 @@ def test_what_is_wrong_for_good_is_tried_once_and_the_sweep_says_so(
     assert sorted(for_good) == [(benchmark, 3) for benchmark in BENCHMARKS]
 
 
-def test_the_report_names_it_although_its_pod_was_deleted(
-    release: Release, ended: tuple[dict[str, Any], set[str]]
-) -> None:
+def test_the_report_names_it_although_its_pod_was_deleted(release: Release, ended: dict[str, Any]) -> None:
     states = release.coverage()
     assert {states["step_3", benchmark]["state"] for benchmark in BENCHMARKS} == {"failed"}
     assert "NaN or infinite logits" in states["step_3", BENCHMARKS[0]]["reason"]
     assert sum(cell["state"] == "done" for cell in states.values()) == len(GOOD)
 
 
-def test_deleted_pods_were_replaced_and_no_child_was_made_twice(
-    release: Release, ended: tuple[dict[str, Any], set[str]]
-) -> None:
-    sweep, deleted = ended
-    assert len(deleted) == 4  # each has waited until it was replaced
-    children = release.children(sweep["metadata"]["name"])
+def test_no_child_was_made_twice(release: Release, ended: dict[str, Any]) -> None:
+    children = release.children(ended["metadata"]["name"])
     checkpoints = [
         item["value"]
         for child in children
@@ -161,10 +155,10 @@ def test_deleted_pods_were_replaced_and_no_child_was_made_twice(
 
 
 def test_what_may_pass_another_time_ended_with_75_and_was_tried_again(
-    release: Release, ended: tuple[dict[str, Any], set[str]]
+    release: Release, ended: dict[str, Any]
 ) -> None:
     """The store was away for a minute."""
-    flows = (ended[0], *release.children(ended[0]["metadata"]["name"]))
+    flows = (ended, *release.children(ended["metadata"]["name"]))
     codes = {
         node.get("outputs", {}).get("exitCode")
         for flow in flows
@@ -175,7 +169,7 @@ def test_what_may_pass_another_time_ended_with_75_and_was_tried_again(
 
 
 def test_an_attempt_that_ran_out_of_memory_is_repeated_with_more(
-    release: Release, ended: tuple[dict[str, Any], set[str]], made: Path
+    release: Release, ended: dict[str, Any], made: Path
 ) -> None:
     """300 MiB do not even hold torch; four times as much do."""
     values = release.values()

@@ -32,6 +32,12 @@ MAY_CREATE = {
     ("orchestrator", "WorkflowTaskResult"),
     ("orchestrator", "Workflow"),
 }
+MAY = {
+    "executor": {"create workflowtaskresults", "patch workflowtaskresults"},
+    "orchestrator": {"create workflowtaskresults", "patch workflowtaskresults"}
+    | {f"{verb} workflows" for verb in ("create", "get", "patch")},
+}
+"""Every right that an account of the chart has; the others have none."""
 FORBIDDEN = (
     ("get", "secrets"),
     ("get", "secret", "a360-s3"),
@@ -41,6 +47,15 @@ FORBIDDEN = (
     ("get", "workflows"),
     ("delete", "workflow", "any"),
     ("delete", "pod", "any"),
+    ("delete", "secret", "a360-s3"),
+    ("delete", "configmap", "a360-suites"),
+    ("delete", "workflowtemplate", "a360-sweep"),
+    ("delete", "networkpolicy", "a360-default-deny"),
+    ("create", "token", "a360-orchestrator"),
+    ("create", "secret", "generic", "own"),
+    ("create", "role", "own", "--verb=get", "--resource=secrets"),
+    ("create", "rolebinding", "own", "--clusterrole=admin", "--serviceaccount=default:default"),
+    ("create", "deployment", "own", "--image=x"),
     ("get", "nodes"),
 )
 
@@ -80,6 +95,25 @@ def test_an_account_is_refused_what_nobody_gave_it(
 ) -> None:
     with pytest.raises(NotReadyError, match="is forbidden: User"):
         call(release, account, *words)
+
+
+@pytest.mark.parametrize("account", ACCOUNTS)
+def test_the_api_server_knows_of_no_other_right(release: Release, account: str) -> None:
+    """Beside what every account may ask about itself."""
+    document = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": release.namespace},
+    }
+    said = json.loads(call(release, account, "create", "-f", "-", "-o", "json", document=document))
+    rights = {
+        f"{verb} {resource}"
+        for rule in said["status"]["resourceRules"]
+        for verb in rule["verbs"]
+        for resource in rule["resources"]
+        if not resource.startswith("selfsubject")
+    }
+    assert rights == MAY.get(account, set())
 
 
 def test_who_waits_for_a_child_may_read_it(release: Release) -> None:

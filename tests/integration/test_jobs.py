@@ -56,6 +56,11 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_jobs_of_a_workflow_are_a_sweep(suite: Path, tmp_path: Path) -> None:
     id_path, items_path, progress = tmp_path / "plan-id", tmp_path / "items", tmp_path / "progress"
     names_path = tmp_path / "names"
+    changed = yaml.safe_load(suite.read_text())
+    changed["model"]["dtype"] = "bfloat16"
+    changed |= {"benchmarks": ["demo-copa"]}
+    suite_later = suite.with_name("changed.yaml")
+    suite_later.write_text(yaml.safe_dump(changed))
     beside = set(suite.parent.iterdir())
     files = ("--plan-id-file", id_path, "--benchmarks-file", names_path, "--checkpoints-file", items_path)
     planned = job("plan", "--suite", suite, "--retry-failed", "false", "--sweep", "a360-small-x", *files)
@@ -73,7 +78,7 @@ def test_the_jobs_of_a_workflow_are_a_sweep(suite: Path, tmp_path: Path) -> None
         ("step_1", pair) for pair in pairs
     ]
 
-    named = ("--suite", suite, "--plan", id_path.read_text())
+    named = ("--suite", suite_later, "--plan", id_path.read_text())  # a sweep keeps the suite of its plan
     work = ("--work-dir", tmp_path / "work")
     for group, ended in enumerate(("generated: step_1/demo-next-word", "committed: step_1/demo-boolq")):
         cache = ("--cache-dir", tmp_path / "node")

@@ -204,6 +204,7 @@ def collected(*cells: Cell, groups: tuple[tuple[str, ...], ...] = ()) -> Collect
         gradings={},
         cells=cells,
         groups=groups,
+        settings={},
     )
     return Collected(plan=plan, results=(), coverage=cells)
 

@@ -41,11 +41,35 @@ def child_templates(release: Release, sweep: str) -> set[str]:
     return {child["spec"]["workflowTemplateRef"]["name"] for child in release.children(sweep)}
 
 
+def remaining(release: Release) -> set[str]:
+    """Everything in the namespace but the traces of workflows that ran, as ``kind/name``."""
+    kinds = release.cluster.kubectl("api-resources", "--namespaced", "--verbs=list", "-o", "name").split()
+    ran = {
+        "workflows",
+        "workflowtaskresults",
+        "workflowtasksets",
+        "workflowartifactgctasks",
+        "pods",
+        "events",
+    }
+    wanted = ",".join(kind for kind in kinds if kind.partition(".")[0] not in ran)
+    return set(release.cluster.kubectl("get", wanted, "-n", release.namespace, "-o", "name").split())
+
+
 def test_an_upgrade_changes_no_running_sweep_and_uninstall_leaves_results_alone(release: Release) -> None:
+    """The upgrade has another suite under the same name, other settings, and images that are nowhere."""
     before = templates(release)
     sweep = release.submit()
     wait_until("a child runs", lambda: bool(release.children(sweep)), seconds=300)
-    release.changes = {"lifetimes": {"checkpointSeconds": 4000}}
+    image = {"repository": "a360.test/nowhere", "digest": "", "tag": "1"}
+    release.benchmarks = ["demo-boolq"]
+    release.changes = {
+        "images": {name: image for name in ("evaluator", "light", "sandbox")},
+        "lifetimes": {"checkpointSeconds": 4000},
+        "schedules": {"suites": [{"suite": SUITE, "sweep": ["0 0 1 1 *"], "publish": ["0 0 1 1 *"]}]},
+        "priorityClass": {"create": True},
+        "monitoring": {"dashboard": {"create": True}},
+    }
     release.install()
     assert len(templates(release)) == 2
     assert before < templates(release)
@@ -53,11 +77,13 @@ def test_an_upgrade_changes_no_running_sweep_and_uninstall_leaves_results_alone(
     assert ended["status"]["phase"] == "Succeeded"
     assert child_templates(release, sweep) == before
     assert release.committed() == ["step_1/demo-copa", "step_2/demo-copa"]
+
+    kept = {"configmap/kube-root-ca.crt", "serviceaccount/default", "secret/a360-s3"}
+    assert kept < remaining(release)
+    assert "a360" in release.cluster.kubectl("get", "priorityclasses", "-o", "name")
     release.cluster.helm("uninstall", "a360", "--namespace", release.namespace, "--wait")
-    for kind in ("workflowtemplates", "cronworkflows", "networkpolicies", "roles", "rolebindings"):
-        assert release.cluster.get(kind, "-n", release.namespace)["items"] == []
-    accounts = release.cluster.get("serviceaccounts", "-n", release.namespace)["items"]
-    assert [item["metadata"]["name"] for item in accounts] == ["default"]
+    assert remaining(release) == kept
+    assert "a360" not in release.cluster.kubectl("get", "priorityclasses", "-o", "name")
     assert release.committed() == ["step_1/demo-copa", "step_2/demo-copa"]
 
 
@@ -95,6 +121,12 @@ def test_a_person_submits_watches_and_reads_logs(release: Release, tmp_path: Pat
     sweep: dict[str, Any] = place.a360("submit", SUITE, "--json").document
     watched = place.a360("watch", sweep["sweep"], "--interval", "1")
     assert watched.code == 0, watched.err
+    told = [line.partition(" (")[0] for line in watched.err.splitlines()]
+    assert told == ["[1/2 pairs] done: step_1", "[2/2 pairs] done: step_2"]
+    assert "2/2" in watched.out
+    logs = place.a360("logs", sweep["sweep"])
+    assert logs.code == 0, logs.err
+    print(logs.out)
     assert release.committed() == ["step_1/demo-copa", "step_2/demo-copa"]
 
 

@@ -13,6 +13,7 @@ import sysconfig
 import tokenize
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from pydoc_data.topics import topics
 
@@ -57,6 +58,7 @@ class Document:
     text: str
 
 
+@cache
 def read_documents() -> tuple[Document, ...]:
     """Every document of the running interpreter, sorted by source and name.
 

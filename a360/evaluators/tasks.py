@@ -19,6 +19,7 @@ from lm_eval.tasks import TaskManager
 
 from a360.benchmarks import Benchmark
 from a360.errors import ConfigError
+from a360.evaluators.repositories import repositories_read_once
 from a360.evaluators.rows import verify_answers, verify_rows
 from a360.evaluators.unreadable import UNREADABLE, unreadable
 from a360.identity import hash_value
@@ -98,7 +99,8 @@ def load_tasks(benchmark: Benchmark) -> LoadedTasks:
     """
     manager = _task_manager(benchmark.folder)
     own = {"class": VerifiedTask, "benchmark": benchmark}
-    built = manager._factory.build(manager._index[benchmark.task], overrides=own, registry=manager._index)
+    with repositories_read_once():
+        built = manager._factory.build(manager._index[benchmark.task], overrides=own, registry=manager._index)
     loaded = manager.load([built])
     return LoadedTasks(leaves=loaded["tasks"], groups=loaded["groups"])
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from importlib.metadata import requires
 from pathlib import Path
 
+import datasets
 import pyarrow.parquet as pq
 import pytest
 
@@ -23,6 +24,7 @@ from a360.evaluators.harness import (
     load_model,
 )
 from a360.evaluators.journaled_lm import MeasuringHFLM
+from a360.evaluators.repositories import repositories_read_once
 from a360.evaluators.tasks import load_tasks
 from a360.records import Protocol, Result
 from a360.results.journal import Journal
@@ -218,6 +220,28 @@ def test_too_few_rows_of_mmlus_dev_split_are_refused(alter: Alter) -> None:
     alter("cais/mmlu/anatomy/dev*", lambda rows: rows.pop())
     with pytest.raises(DataError, match="mmlu_anatomy, split dev: found 4, expected 5 or more"):
         load_tasks(find_benchmark("demo-mmlu-5shot"))
+
+
+def test_what_a_repository_has_is_found_out_once_for_all_of_its_configurations(
+    alter: Alter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alter.copy("cais/mmlu")
+    read, load_card = [], datasets.load.DatasetCard.load
+
+    def load_and_count(path: str) -> object:
+        read.append(path)
+        return load_card(path)
+
+    monkeypatch.setattr(datasets.load.DatasetCard, "load", load_and_count)
+    alone = {name: datasets.load_dataset("cais/mmlu", name)["test"][:] for name in ("anatomy", "virology")}
+    assert len(read) == 2
+    with repositories_read_once():
+        together = {name: datasets.load_dataset("cais/mmlu", name)["test"][:] for name in alone}
+    assert len(read) == 3
+    assert together == alone
+    assert alone["anatomy"] != alone["virology"]
+    datasets.load_dataset("cais/mmlu", "anatomy")
+    assert len(read) == 4
 
 
 def test_a_perplexity_of_a_diverged_checkpoint_is_null_and_its_finite_metrics_stay(

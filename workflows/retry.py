@@ -13,8 +13,17 @@ from hera.workflows import models as m
 
 from workflows.settings import Retry, Settings
 
-LOST = "(?i)(pod deleted|evict|preempt|imminent node shutdown|node ?lost|nodeshutdown|context canceled)"
-"""Messages of pods whose end says nothing about the program. A graceful end is Failed, not Error."""
+LOST = (
+    "(?i)(pod deleted|preempted in order|node was low on resource|pod was rejected|imminent node shutdown"
+    "|context canceled)"
+)
+"""Messages of pods whose end says nothing about the program. A graceful end is Failed, not Error.
+
+Source: kubernetes 1.34, pkg/kubelet: eviction/helpers.go, preemption/preemption.go, kubelet.go (rejectPod),
+nodeshutdown. A pod that is evicted because it wrote more than its own limit is not among them.
+"""
+ANSWERED = "lastRetry.exitCode in ['2', '3']"
+"""The program has said that it would fail again, in words that may be those of any message."""
 OVERDUE = "longer than the specified deadline"
 """The kubelet's words for activeDeadlineSeconds; the program then ends with 143 and must not be retried."""
 
@@ -23,7 +32,7 @@ def pod_retry(settings: Settings) -> RetryStrategy:
     """The strategy of pods that work: infrastructure, exit 75 and 143, and memory a few times."""
     return _strategy(
         settings.retries.pods,
-        f"!(lastRetry.message matches '{OVERDUE}') && (lastRetry.status == 'Error'"
+        f"!({ANSWERED} || lastRetry.message matches '{OVERDUE}') && (lastRetry.status == 'Error'"
         f" || lastRetry.message matches '{LOST}'"
         " || lastRetry.exitCode in ['75', '143']"
         f" || (lastRetry.exitCode == '137' && asInt(retries) < {settings.retries.oom}))",
@@ -45,7 +54,8 @@ def child_retry(settings: Settings) -> RetryStrategy:
 def grown_memory(settings: Settings, memory: str) -> str:
     """An expression for podSpecPatch: ``memory``, or more of it when the last attempt was killed for it.
 
-    Argo knows ``retries`` and ``lastRetry.exitCode`` there as strings; on the first attempt they are '0'.
+    Argo knows ``retries`` and ``lastRetry.exitCode`` there as strings; on the first attempt they are '0'. It
+    tells of the last attempt only, so one that follows a preemption has the first amount again.
     """
     amount, unit = int(memory[:-2]), memory[-2:]
     if unit == "Gi":

@@ -25,6 +25,11 @@ class End(NamedTuple):
 
 
 OVERDUE = "Pod was active on the node longer than the specified deadline"
+THRESHOLD = "Threshold quantity: 100Mi, available: 52Mi. Container main was using 8Gi, request is 4Gi. "
+UNHEALTHY = (
+    "Allocate failed due to no healthy devices present; cannot allocate unhealthy devices nvidia.com/gpu, "
+    "which is unexpected"
+)
 ENDS = [
     End("Failed", "main: Error (exit code 75)", "75", 0, True),
     End("Failed", "main: Error (exit code 75)", "75", 19, True),
@@ -35,12 +40,21 @@ ENDS = [
     End("Error", "pod deleted", "-1", 9, True),
     End("Error", "init: Error (exit code 64): artifact not found", "-1", 0, True),
     End("Error", "wait: Error (exit code 1): failed to upload", "0", 0, True),
-    End("Failed", "The node was low on resource: memory. Evicted", "-1", 0, True),
-    End("Failed", "Preempted by scheduler", "-1", 0, True),
+    End("Failed", f"The node was low on resource: memory. {THRESHOLD}", "137", 7, True),
+    End("Failed", "The node was low on resource: ephemeral-storage. ", "-1", 0, True),
+    End("Failed", "Pod was rejected: The node had condition: [DiskPressure]. ", "-1", 0, True),
+    End("Failed", "Preempted in order to admit critical pod", "-1", 0, True),
+    End("Failed", f"Pod was rejected: {UNHEALTHY}", "-1", 0, True),
+    End("Failed", "Pod was rejected as the node is shutting down.", "-1", 0, True),
+    End("Failed", 'Usage of EmptyDir volume "work" exceeds the limit "50Gi". ', "137", 2, False),
+    End("Failed", "Container main exceeded its local ephemeral storage limit", "-1", 0, False),
     End("Failed", "Pod was terminated in response to imminent node shutdown.", "-1", 0, True),
     End("Failed", "main: Error (exit code 64): context canceled", "64", 0, True),
     End("Failed", "main: Error (exit code 2)", "2", 0, False),
     End("Failed", "main: Error (exit code 3)", "3", 0, False),
+    End("Failed", "main: Error (exit code 3): step_1/a: the template is preempted", "3", 0, False),
+    End("Failed", "main: Error (exit code 2): no suite 'pod deleted'", "2", 0, False),
+    End("Error", "main: Error (exit code 3)", "3", 0, False),
     End("Failed", "main: Error (exit code 1)", "1", 0, False),
     End("Failed", "main: Error (exit code 64): no such file", "64", 0, False),
     End("Failed", OVERDUE, "143", 0, False),

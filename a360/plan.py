@@ -133,19 +133,19 @@ def make_plan(
     protocols: Protocols,
     history: History,
     *,
-    environment: str,
+    environments: Collection[str],
     retry_failed: bool = False,
 ) -> Plan:
     """The plan of what is still to be done.
 
-    ``environment`` is this evaluator's image digest or package set: a pair that failed with exit
-    code 3 in the same environment is not tried again unless ``retry_failed``.
+    ``environments`` are the image digests or package sets that would do it: a pair that failed with exit
+    code 3 in one of them is not tried again unless ``retry_failed``.
     """
     rows = [benchmark for benchmark, _ in suite.chosen()]
     benchmarks = tuple(row.id for row in rows)
     cells = [
         _unseen(checkpoint, row)
-        or _cell(checkpoint, row.id, protocols, history, None if retry_failed else environment)
+        or _cell(checkpoint, row.id, protocols, history, () if retry_failed else environments)
         for checkpoint in discovery.checkpoints
         for row in rows
     ]
@@ -183,7 +183,11 @@ def _unseen(checkpoint: Checkpoint, row: Benchmark) -> Cell | None:
 
 
 def _cell(
-    checkpoint: Checkpoint, benchmark: str, protocols: Protocols, history: History, environment: str | None
+    checkpoint: Checkpoint,
+    benchmark: str,
+    protocols: Protocols,
+    history: History,
+    environments: Collection[str],
 ) -> Cell:
     protocol = protocols.protocols.get(benchmark)
     if protocol is None:
@@ -202,7 +206,7 @@ def _cell(
     generated = [each for each in candidates if each[0]._replace(key=each[1]) in history.generations]
     name, generation = [*generated, *candidates][0]
     failure = history.failures.get(name)
-    if failure and failure.exit_code == 3 and failure.environment == environment:
+    if failure and failure.exit_code == 3 and failure.environment in environments:
         return _keyed(name, generation, "failed", reason=f"failed before: {failure.error}")
     if grading is None:
         return _keyed(name, generation, "missing", stages=("evaluate",))

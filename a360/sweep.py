@@ -18,7 +18,7 @@ from a360.results.collect import Collected, collect_results
 from a360.results.commit import require_conditional_put, write_plan
 from a360.results.matches import read_matches
 from a360.results.places import REPORTS
-from a360.results.provenance import environment
+from a360.results.provenance import environments
 from a360.results.read import list_commits, list_generations, read_failures, read_plan
 from a360.storage import Store, open_store
 from a360.suite import Suite
@@ -69,7 +69,7 @@ def plan_sweep(
         failures=read_failures(store, model.name),
     )
     return make_plan(
-        suite, discovery, protocols, history, environment=environment(), retry_failed=retry_failed
+        suite, discovery, protocols, history, environments=environments(), retry_failed=retry_failed
     )
 
 

@@ -49,7 +49,7 @@ def pod_container(settings: Settings, pod: Pod, **changes: Any) -> Container:
         "image_pull_policy": settings.images.pull_policy,
         "command": ["python", "-P", "-m", f"jobs.{pod.job}"],
         "args": list(pod.arguments),
-        "env": _environment(pod),
+        "env": _environment(settings, pod),
         "resources": _resources(kind, {}),
         "security_context": CONTAINER_SECURITY,
         "service_account_name": pod.account,
@@ -146,11 +146,13 @@ def _resources(kind: PodKind, devices: dict[str, str]) -> m.ResourceRequirements
     )
 
 
-def _environment(pod: Pod) -> list[m.EnvVar]:
+def _environment(settings: Settings, pod: Pod) -> list[m.EnvVar]:
     plain = {"HOME": WORK_DIR, "TMPDIR": "/tmp", "A360_TERMINATION_LOG": "/dev/termination-log"}
     if not pod.trusted:
         return [m.EnvVar(name=name, value=value) for name, value in plain.items()]
-    plain["A360_IMAGE_DIGEST"] = pod.image.partition("@")[2] or pod.image
+    plain["A360_IMAGE_DIGEST"] = _digest(pod.image)
+    # A plan is made in one image and has to know failures of another one.
+    plain["A360_IMAGE_DIGESTS"] = ",".join(map(_digest, (settings.images.evaluator, settings.images.light)))
     plain["A360_WORKFLOW_UID"] = "{{workflow.uid}}"
     fields = {
         "A360_POD_NAME": "metadata.name",
@@ -165,6 +167,10 @@ def _environment(pod: Pod) -> list[m.EnvVar]:
         ),
         *(_secret(secret) for secret in pod.secrets),
     ]
+
+
+def _digest(image: str) -> str:
+    return image.partition("@")[2] or image
 
 
 def _secret(secret: SecretEnv) -> m.EnvVar:

@@ -32,6 +32,12 @@ def environment() -> str:
     return os.environ.get("A360_IMAGE_DIGEST") or f"packages-{hash_value([packages(), git_sha()])}"
 
 
+def environments() -> frozenset[str]:
+    """Those that do the work of a sweep: this one, and on a cluster the images of all its pods."""
+    listed = os.environ.get("A360_IMAGE_DIGESTS", "")
+    return frozenset([environment(), *filter(None, listed.split(","))])
+
+
 @cache
 def git_sha() -> str | None:
     """The revision baked into the image, else that of the checkout this module lies in, with ``-dirty``."""

@@ -20,7 +20,7 @@ EMPTY = MirrorManifest(stand_in=False, repositories={})
 def make(benchmarks: str, manifest: MirrorManifest = EMPTY) -> Plan:
     suite = make_suite(benchmarks)
     protocols = build_protocols(suite, manifest)
-    return make_plan(suite, make_discovery(range(2)), protocols, History(), environment="here")
+    return make_plan(suite, make_discovery(range(2)), protocols, History(), environments=["here"])
 
 
 def test_missing_data_is_named_at_plan_time() -> None:

@@ -67,7 +67,7 @@ def planned(*generated: CommitName, extra: str = "") -> Plan:
     )
     suite = make_suite(str(list(benchmarks)), extra)
     history = History(generations=frozenset(generated))
-    return make_plan(suite, make_discovery(range(2)), protocols, history, environment="")
+    return make_plan(suite, make_discovery(range(2)), protocols, history, environments=())
 
 
 def items(plan: Plan) -> list[dict[str, str]]:

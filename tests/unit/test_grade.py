@@ -38,7 +38,7 @@ def plan(suite: Suite) -> Plan:
         protocols={name: make_protocol(name) for name in (BENCHMARK, "demo-boolq")},
         gradings={BENCHMARK: Grading(grader="next_word", source_hash=locked_grader_hash("next_word"))},
     )
-    return make_plan(suite, make_discovery(range(2)), protocols, History(), environment="")
+    return make_plan(suite, make_discovery(range(2)), protocols, History(), environments=())
 
 
 def generate(store: Store, plan: Plan, step: int, **changes: object) -> CommitName:

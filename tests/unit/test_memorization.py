@@ -125,7 +125,7 @@ CHUNKS = {f"chunk_{number:03d}": "0" * 64 for number in range(5)}
 
 def plan(of: Suite, mirror: MirrorManifest) -> Plan:
     discovery = Discovery(model="m", checkpoints=tuple(map(make_checkpoint, (0, 2, 4))), quarantined=())
-    return make_plan(of, discovery, build_protocols(of, mirror), History(), environment="e")
+    return make_plan(of, discovery, build_protocols(of, mirror), History(), environments=["e"])
 
 
 def states(of: Suite) -> dict[tuple[str, str], str]:

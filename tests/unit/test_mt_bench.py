@@ -339,7 +339,7 @@ def plan(suite: Suite, history: History | None = None, *, chat_template: bool | 
         discovery.model_copy(update={"checkpoints": checkpoints}),
         build_protocols(suite, manifest()),
         history or History(),
-        environment="here",
+        environments=["here"],
     )
 
 

@@ -33,7 +33,7 @@ def plan(
         make_discovery(range(steps)),
         make_protocols(*BENCHMARKS),
         history or History(),
-        environment="here",
+        environments=["image of plans", "here"],
         retry_failed=retry_failed,
     )
 
@@ -89,7 +89,7 @@ def test_quarantined_checkpoints_keep_their_cells_and_reasons() -> None:
         make_discovery(range(1), (broken,)),
         make_protocols(*BENCHMARKS),
         History(),
-        environment="",
+        environments=(),
     )
     cells = [cell for cell in made.cells if cell.checkpoint == "step_9"]
     assert [(cell.state, cell.reason) for cell in cells] == [("quarantined", "shard is truncated")] * 2
@@ -99,7 +99,7 @@ def test_quarantined_checkpoints_keep_their_cells_and_reasons() -> None:
 def test_a_duplicate_of_a_step_is_expected_nowhere() -> None:
     duplicate = Quarantine(id="main", uri="u", step=0, state="duplicate", reason="same step as step_0")
     discovery = make_discovery(range(1), (duplicate,))
-    made = make_plan(make_suite(), discovery, make_protocols(*BENCHMARKS), History(), environment="")
+    made = make_plan(make_suite(), discovery, make_protocols(*BENCHMARKS), History(), environments=())
     assert {cell.checkpoint for cell in made.cells} == {"step_0"}
     assert made.quarantined == (duplicate,)
 
@@ -127,7 +127,7 @@ def test_missing_data_leaves_the_other_benchmarks_alone() -> None:
         protocols={"demo-boolq": make_protocol("demo-boolq")},
         unavailable={"demo-wikitext": Unavailable("missing", "data missing: x")},
     )
-    made = make_plan(make_suite(), make_discovery(range(1)), protocols, History(), environment="")
+    made = make_plan(make_suite(), make_discovery(range(1)), protocols, History(), environments=())
     assert [(c.benchmark, c.state, c.reason) for c in made.cells] == [
         ("demo-boolq", "missing", None),
         ("demo-wikitext", "missing", "data missing: x"),
@@ -180,7 +180,7 @@ def graded_plan(history: History | None = None, *, sources: str = "s", extra: st
         gradings={GRADED: Grading(grader="next_word", source_hash=sources)},
     )
     suite = make_suite(f"[{GRADED}, demo-boolq]", extra)
-    return make_plan(suite, make_discovery(range(1)), protocols, history or History(), environment="here")
+    return make_plan(suite, make_discovery(range(1)), protocols, history or History(), environments=["here"])
 
 
 def generated(plan: Plan) -> CommitName:

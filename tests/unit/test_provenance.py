@@ -32,6 +32,14 @@ def test_a_pod_says_image_revision_node_and_attempt(monkeypatch: pytest.MonkeyPa
     assert provenance.new_attempt() == said["A360_POD_UID"]
 
 
+def test_a_plan_made_in_one_image_knows_those_that_do_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A360_IMAGE_DIGEST", "sha256:light")
+    monkeypatch.setenv("A360_IMAGE_DIGESTS", "sha256:evaluator,sha256:light")
+    assert provenance.environments() == {"sha256:evaluator", "sha256:light"}
+    monkeypatch.delenv("A360_IMAGE_DIGESTS")
+    assert provenance.environments() == {"sha256:light"}
+
+
 def test_outside_a_container_the_package_set_and_the_machine_speak(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("A360_IMAGE_DIGEST", "A360_GIT_SHA", "A360_NODE_NAME", "A360_POD_UID"):
         monkeypatch.delenv(name, raising=False)

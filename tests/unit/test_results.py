@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def plan() -> Plan:
     protocols = make_protocols("demo-boolq", "demo-wikitext")
-    return make_plan(make_suite(), make_discovery(range(2)), protocols, History(), environment="")
+    return make_plan(make_suite(), make_discovery(range(2)), protocols, History(), environments=())
 
 
 def commit(store: Store, plan: Plan, index: int, **changes: float | int) -> CommitName:
@@ -106,7 +106,7 @@ ABSENT = Quarantine(id="step_1", uri="u", step=1, phase=1, state="not uploaded",
 
 def planned(steps: range, *left_out: Quarantine) -> Plan:
     protocols = make_protocols("demo-boolq", "demo-wikitext")
-    return make_plan(make_suite(), make_discovery(steps, left_out), protocols, History(), environment="")
+    return make_plan(make_suite(), make_discovery(steps, left_out), protocols, History(), environments=())
 
 
 def test_results_of_deleted_checkpoints_stay(store: Store, plan: Plan) -> None:

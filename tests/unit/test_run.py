@@ -80,7 +80,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def planned(directory: Path, benchmarks: list[str], extra: str = "") -> tuple[Suite, Plan]:
     suite = make_suite(str(benchmarks), extra, base_dir=directory)
     protocols = make_protocols(*benchmarks)
-    return suite, make_plan(suite, make_discovery(range(2)), protocols, History(), environment="")
+    return suite, make_plan(suite, make_discovery(range(2)), protocols, History(), environments=())
 
 
 def run(directory: Path, benchmarks: list[str], extra: str = "", workers: int = 2) -> dict[str, PairOutcome]:

@@ -179,6 +179,12 @@ where it is, and without one the variable is left out.
     {{- end }}
   {{- else if eq .name "A360_IMAGE_DIGEST" }}
     {{- $list = append $list (dict "name" .name "value" $.digest) }}
+  {{- else if eq .name "A360_IMAGE_DIGESTS" }}
+    {{- $digests := list }}
+    {{- range $image := list $.values.images.evaluator $.values.images.light }}
+      {{- $digests = append $digests ($image.digest | default (include "a360.image" $image)) }}
+    {{- end }}
+    {{- $list = append $list (dict "name" .name "value" (join "," $digests)) }}
   {{- else }}
     {{- $list = append $list . }}
   {{- end }}

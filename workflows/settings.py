@@ -54,8 +54,10 @@ class Secrets(Record):
         env="WANDB_API_KEY", secret="a360-wandb", key="WANDB_API_KEY", optional=True
     )
     """Publish pods only; without it they write offline runs."""
-    judge: SecretEnv | None = SecretEnv(env="A360_JUDGE_API_KEY", secret="a360-judge", key="api-key")
-    """grade-judge pods only."""
+    judge: SecretEnv | None = SecretEnv(
+        env="A360_JUDGE_API_KEY", secret="a360-judge", key="api-key", optional=True
+    )
+    """grade-judge pods only, and only suites with a judge need it."""
     hub: SecretEnv | None = SecretEnv(env="HF_TOKEN", secret="a360-hub", key="HF_TOKEN", optional=True)
     """Mirror pods only."""
 

@@ -25,6 +25,8 @@ PAUSE = "a360.test/pause:1"
 ARGOEXEC = "a360.test/argoexec:v4.0.2"
 MAIN = "a360.test/a360:1"
 """A tag other than ``latest`` means IfNotPresent: the kubelet does not look for a registry."""
+LIGHT = "a360.test/light:1"
+"""The same under another name: pods that do not evaluate come from another image."""
 
 ENVIRONMENT_DIR = "/opt/env"
 CODE_DIR = "/opt/a360"
@@ -99,8 +101,8 @@ class Rootfs:
                     layer.addfile(entry, io.BytesIO(data))
 
 
-def write_image(target: Path, name: str, rootfs: Rootfs, config: Mapping[str, object]) -> Path:
-    """A docker archive that ``ctr images import`` takes."""
+def write_image(target: Path, names: Sequence[str], rootfs: Rootfs, config: Mapping[str, object]) -> Path:
+    """A docker archive that ``ctr images import`` takes; the image gets all of the names."""
     layer = target.with_suffix(".layer")
     rootfs.write_layer(layer)
     with layer.open("rb") as content:
@@ -109,7 +111,7 @@ def write_image(target: Path, name: str, rootfs: Rootfs, config: Mapping[str, ob
     document = {"architecture": "amd64", "os": "linux", "config": config, "rootfs": diff_ids}
     encoded = json.dumps(document).encode()
     config_name = hashlib.sha256(encoded).hexdigest() + ".json"
-    manifest = [{"Config": config_name, "RepoTags": [name], "Layers": ["layer.tar"]}]
+    manifest = [{"Config": config_name, "RepoTags": names, "Layers": ["layer.tar"]}]
     with tarfile.open(target, "w") as archive:
         for member, data in ((config_name, encoded), ("manifest.json", json.dumps(manifest).encode())):
             entry = tarfile.TarInfo(member)
@@ -124,7 +126,7 @@ def pause_image(target: Path, program: Path) -> Path:
     """Holds a pod's namespaces."""
     rootfs = Rootfs()
     rootfs.add("/pause", program, 0o755)
-    return write_image(target, PAUSE, rootfs, {"User": "65535:65535", "Cmd": ["/pause"]})
+    return write_image(target, [PAUSE], rootfs, {"User": "65535:65535", "Cmd": ["/pause"]})
 
 
 def argoexec_image(target: Path, program: Path) -> Path:
@@ -132,7 +134,7 @@ def argoexec_image(target: Path, program: Path) -> Path:
     rootfs = _with_accounts("argoexec", 8737)
     rootfs.add("/usr/bin/argoexec", program, 0o755)
     config = {"User": "8737", "Env": ["PATH=/usr/bin:/bin"], "Entrypoint": ["argoexec"]}
-    return write_image(target, ARGOEXEC, rootfs, config)
+    return write_image(target, [ARGOEXEC], rootfs, config)
 
 
 def main_image(target: Path, environment_dir: Path) -> Path:
@@ -158,7 +160,9 @@ def main_image(target: Path, environment_dir: Path) -> Path:
     for about in Path(sysconfig.get_path("purelib")).glob("a360-*.dist-info"):
         rootfs.add_tree(f"{CODE_DIR}/{about.name}", about)
     variables = ["PATH=/usr/bin:/bin", "HOME=/tmp", "PYTHONDONTWRITEBYTECODE=1", f"A360_GIT_SHA={_git_sha()}"]
-    return write_image(target, MAIN, rootfs, {"User": str(USER), "Env": variables, "Cmd": ["python"]})
+    return write_image(
+        target, [MAIN, LIGHT], rootfs, {"User": str(USER), "Env": variables, "Cmd": ["python"]}
+    )
 
 
 def shared_environment() -> Path:

@@ -10,7 +10,7 @@ import yaml
 
 from a360.storage import Store, open_store
 from tests.cluster.cluster import Cluster
-from tests.cluster.images import MAIN
+from tests.cluster.images import LIGHT, MAIN
 from tests.cluster.layout import CHECKOUT
 from tests.cluster.processes import wait_until
 from tests.cluster.s3 import PORT
@@ -69,15 +69,14 @@ class Release:
     # --- the chart ---
 
     def values(self) -> dict[str, Any]:
-        repository, _, tag = MAIN.rpartition(":")
-        image = {"repository": repository, "digest": "", "tag": tag}
+        images = {"evaluator": MAIN, "light": LIGHT, "sandbox": LIGHT}
         here = [{"ipBlock": {"cidr": f"{self.cluster.node_ip}/32"}}]
         return {
-            "images": {name: image for name in ("evaluator", "light", "sandbox")},
+            "images": {
+                name: {"repository": image.rpartition(":")[0], "digest": "", "tag": image.rpartition(":")[2]}
+                for name, image in images.items()
+            },
             "suites": {SUITE: yaml.safe_dump(self.suite(), sort_keys=False)},
-            "wandb": {"existingSecret": ""},
-            "judge": {"existingSecret": ""},
-            "hub": {"existingSecret": ""},
             "artifacts": {
                 "bucket": self.bucket,
                 "endpoint": f"{self.cluster.node_ip}:{PORT}",

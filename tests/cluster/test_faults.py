@@ -171,7 +171,7 @@ def test_what_may_pass_another_time_ended_with_75_and_was_tried_again(
 def test_an_attempt_that_ran_out_of_memory_is_repeated_with_more(
     release: Release, ended: dict[str, Any], made: Path
 ) -> None:
-    """300 MiB do not even hold torch; four times as much do."""
+    """300 MiB do not even hold torch; four times as much do. What failed for good is not tried again."""
     values = release.values()
     release.changes = {
         "pods": values["pods"] | {"evaluate": SMALL_POD | {"memory": "300Mi"}},

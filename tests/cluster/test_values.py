@@ -52,6 +52,8 @@ def children(release: Release) -> list[dict[str, Any]]:
     """The ended children of a sweep whose checkpoints have hostile names."""
     installed = release.cluster.get("workflowtemplate", "a360-sweep", "-n", release.namespace)["spec"]
     child = {key: installed[key] for key in ("securityContext", "podGC", "ttlStrategy") if key in installed}
+    [replaced] = [template for template in installed["templates"] if template["name"] == "plan"]
+    executor = {"executor": replaced["executor"]}
     child |= {
         "serviceAccountName": installed["serviceAccountName"],
         "entrypoint": "main",
@@ -61,6 +63,7 @@ def children(release: Release) -> list[dict[str, Any]]:
                 "name": "main",
                 "container": container(["python", "-c", GIVE_BACK, "{{workflow.parameters.checkpoint}}"]),
                 "outputs": {"parameters": [{"name": "got", "valueFrom": {"path": "/tmp/got"}}]},
+                **executor,
             }
         ],
     }
@@ -78,8 +81,9 @@ def children(release: Release) -> list[dict[str, Any]]:
                 for name in ("plan", "benchmarks", "checkpoints")
             ]
         },
+        **executor,
     }
-    own = [plan if template["name"] == "plan" else template for template in installed["templates"]]
+    own = [plan if template is replaced else template for template in installed["templates"]]
     arguments = {"suite": SUITE, "checkpoint-template": "give-back"}
     sweep = {key: value for key, value in installed.items() if key != "onExit"} | {
         "templates": own,

@@ -180,6 +180,14 @@ def test_each_pod_gets_the_credentials_that_it_needs_and_no_others() -> None:
     assert variables(full, "grade-code-run") == {}
 
 
+def test_an_installation_with_the_chart_s_own_values_needs_no_secret_but_the_store_s() -> None:
+    rendered = render()
+    names = {one["name"] for one in pod_templates(rendered) if "container" in one}
+    used = [one for name in names for one in variables(rendered, name).values()]
+    assert {one["name"] for one in used if not one.get("optional")} == {"a360-s3"}
+    assert {one["name"] for one in used if one.get("optional")} == {"a360-wandb", "a360-judge", "a360-hub"}
+
+
 def test_with_workload_identity_no_pod_asks_for_a_secret_of_the_store() -> None:
     rendered = example(CHART / "ci" / "workload-identity-values.yaml")
     assert not any(

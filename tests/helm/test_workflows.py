@@ -74,7 +74,7 @@ CHANGED = Settings(
             for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")
         ),
         wandb=SecretEnv(env="WANDB_API_KEY", secret="own-wandb", key="w"),
-        judge=SecretEnv(env="A360_JUDGE_API_KEY", secret="own-judge", key="j", optional=True),
+        judge=SecretEnv(env="A360_JUDGE_API_KEY", secret="own-judge", key="j"),
         hub=SecretEnv(env="HF_TOKEN", secret="own-hub", key="h"),
     ),
     pods=Pods(

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.rendered import (
+    DEFAULT,
     VARIANTS,
     Document,
     Template,
@@ -309,7 +310,8 @@ def test_images_are_pinned_by_digest() -> None:
             if pod.name != "grade-code-run":
                 told = environment(pod.body)
                 assert told["A360_IMAGE_DIGEST"] == image.partition("@")[2]
-                assert told["A360_IMAGE_DIGEST"] in told["A360_IMAGE_DIGESTS"].split(",")
+                of_work = [DEFAULT.images.evaluator.partition("@")[2], DEFAULT.images.light.partition("@")[2]]
+                assert told["A360_IMAGE_DIGESTS"].split(",") == of_work
 
 
 # --- which pods get what ----------------------------------------------------------------------------

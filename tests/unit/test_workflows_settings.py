@@ -188,7 +188,7 @@ def test_secrets_fill_the_variables_that_they_name() -> None:
         "secretKeyRef": {"name": "mine", "key": "t", "optional": True}
     }
     judge = environment(template("checkpoint", "grade-judge"))["A360_JUDGE_API_KEY"]
-    assert judge == {"secretKeyRef": {"name": "a360-judge", "key": "api-key"}}
+    assert judge == {"secretKeyRef": {"name": "a360-judge", "key": "api-key", "optional": True}}
 
 
 def test_metrics_are_few_and_can_be_left_out() -> None:

@@ -12,6 +12,8 @@ from itertools import groupby
 from a360.benchmarks import Benchmark
 from a360.records import Plan
 
+MOST_CHECKPOINTS = 800
+"""Of one sweep: by a model of its nodes, some 900 children are too large an object for Argo."""
 SWEEP_CHARS = 40
 SLUG_CHARS = 12
 HASH_CHARS = 8

@@ -135,11 +135,13 @@ def make_plan(
     *,
     environments: Collection[str],
     retry_failed: bool = False,
+    max_checkpoints: int | None = None,
 ) -> Plan:
     """The plan of what is still to be done.
 
     ``environments`` are the image digests or package sets that would do it: a pair that failed with exit
-    code 3 in one of them is not tried again unless ``retry_failed``.
+    code 3 in one of them is not tried again unless ``retry_failed``. Groups are those of at most
+    ``max_checkpoints``: the others are left for the next plan.
     """
     rows = [benchmark for benchmark, _ in suite.chosen()]
     benchmarks = tuple(row.id for row in rows)
@@ -164,7 +166,7 @@ def make_plan(
         "protocols": protocols.protocols,
         "gradings": protocols.gradings,
         "cells": tuple(cells),
-        "groups": _groups(suite, cells),
+        "groups": _groups(suite, cells, max_checkpoints),
         "settings": suite.model_dump(mode="json", by_alias=True),
     }
     unnamed = Plan.model_validate({"id": "", **content})
@@ -240,7 +242,7 @@ def _keyed(
     )
 
 
-def _groups(suite: Suite, cells: list[Cell]) -> tuple[tuple[str, ...], ...]:
+def _groups(suite: Suite, cells: list[Cell], max_checkpoints: int | None) -> tuple[tuple[str, ...], ...]:
     """Pair ids to run, oldest or newest checkpoint first, cheap benchmarks first, bounded by the sweep."""
     wanted = [cell for cell in cells if cell.state == "missing" and cell.key]
     by_checkpoint = [
@@ -251,7 +253,7 @@ def _groups(suite: Suite, cells: list[Cell]) -> tuple[tuple[str, ...], ...]:
         by_checkpoint.reverse()
     left = suite.sweep.max_pairs or len(wanted)
     groups = []
-    for pairs in by_checkpoint:
+    for pairs in by_checkpoint[:max_checkpoints]:
         pairs, left = pairs[:left], left - len(pairs[:left])
         for ids in _alike(suite, pairs):
             size = len(ids) if suite.run.pairs_per_group == "all" else suite.run.pairs_per_group

@@ -40,6 +40,7 @@ def plan_sweep(
     suite: Suite,
     *,
     retry_failed: bool = False,
+    max_checkpoints: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Plan:
     """What is still to be done for a suite. Writes inventory documents only.
@@ -69,7 +70,13 @@ def plan_sweep(
         failures=read_failures(store, model.name),
     )
     return make_plan(
-        suite, discovery, protocols, history, environments=environments(), retry_failed=retry_failed
+        suite,
+        discovery,
+        protocols,
+        history,
+        environments=environments(),
+        retry_failed=retry_failed,
+        max_checkpoints=max_checkpoints,
     )
 
 

@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from a360.fan_out import benchmarks_text, fan_out
+from a360.fan_out import MOST_CHECKPOINTS, benchmarks_text, fan_out
 from a360.suite import load_suite
 from a360.sweep import plan_sweep, store_plan
 from jobs import run_job
@@ -28,7 +28,12 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     suite = load_suite(arguments.suite)
-    plan = plan_sweep(suite, retry_failed=arguments.retry_failed == "true", on_progress=throttled())
+    plan = plan_sweep(
+        suite,
+        retry_failed=arguments.retry_failed == "true",
+        max_checkpoints=MOST_CHECKPOINTS,
+        on_progress=throttled(),
+    )
     place = store_plan(suite, plan)
     groups = [
         {"group": number, "checkpoint": pairs[0].rpartition("/")[0], "pairs": list(pairs)}
@@ -42,7 +47,9 @@ def main() -> int:
         arguments.checkpoints_file.write_text(json.dumps(items))
     if arguments.plan_id_file:
         arguments.plan_id_file.write_text(plan.id)
-    print(f"plan {plan.id}: {len(groups)} groups, stored as {place}", file=sys.stderr)
+    left = sum(cell.state == "missing" for cell in plan.cells) - sum(map(len, plan.groups))
+    left_text = f", {left} pairs are left for the next sweep" if left else ""
+    print(f"plan {plan.id}: {len(groups)} groups, stored as {place}{left_text}", file=sys.stderr)
     print(json.dumps(groups))
     return 0
 

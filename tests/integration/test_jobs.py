@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-import jobs
+import jobs.plan
 from a360.demo.rows import write_mirror
 from a360.demo.text import read_documents, split_documents
 from a360.fan_out import child_name
@@ -106,6 +106,20 @@ def test_the_jobs_of_a_workflow_are_a_sweep(suite: Path, tmp_path: Path) -> None
     assert (tmp_path / "node" / "weights").is_dir()
     new = {path.name for path in set(suite.parent.iterdir()) - beside}
     assert new == {"store"}, "a suite lies in a read-only volume: nothing is written beside it"
+
+
+def test_a_plan_for_a_cluster_is_bounded_and_says_what_is_left(
+    suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = yaml.safe_load(suite.read_text()) | {"store": {"uri": str(tmp_path / "store")}}
+    own = suite.with_name("bounded.yaml")
+    own.write_text(yaml.safe_dump(document))
+    monkeypatch.setattr(jobs.plan, "MOST_CHECKPOINTS", 0)
+    monkeypatch.setattr(sys, "argv", ["jobs.plan", "--suite", str(own)])
+    assert jobs.plan.main() == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out) == []
+    assert told.err.endswith(", 2 pairs are left for the next sweep\n")
 
 
 def test_a_group_that_the_plan_does_not_have_is_refused(suite: Path, tmp_path: Path) -> None:

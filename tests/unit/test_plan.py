@@ -26,7 +26,12 @@ def key_of(step: int, benchmark: str) -> str:
 
 
 def plan(
-    history: History | None = None, extra: str = "", *, retry_failed: bool = False, steps: int = 3
+    history: History | None = None,
+    extra: str = "",
+    *,
+    retry_failed: bool = False,
+    steps: int = 3,
+    max_checkpoints: int | None = None,
 ) -> Plan:
     return make_plan(
         make_suite(extra=extra),
@@ -35,6 +40,7 @@ def plan(
         history or History(),
         environments=["image of plans", "here"],
         retry_failed=retry_failed,
+        max_checkpoints=max_checkpoints,
     )
 
 
@@ -109,6 +115,12 @@ def test_newest_first_with_a_bound_takes_the_last_checkpoints() -> None:
     assert [pair for group in made.groups for pair in group] == [
         "step_2/demo-boolq", "step_2/demo-wikitext", "step_1/demo-boolq",
     ]  # fmt: skip
+
+
+def test_checkpoints_beyond_the_bound_are_left_for_the_next_plan() -> None:
+    made = plan(extra="sweep: {order: newest-first}", max_checkpoints=1)
+    assert {pair for group in made.groups for pair in group} == {"step_2/demo-boolq", "step_2/demo-wikitext"}
+    assert [cell.state for cell in made.cells] == ["missing"] * 6
 
 
 def test_groups_hold_pairs_of_one_checkpoint_only() -> None:

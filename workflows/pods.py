@@ -153,6 +153,7 @@ def _environment(settings: Settings, pod: Pod) -> list[m.EnvVar]:
     plain["A360_IMAGE_DIGEST"] = _digest(pod.image)
     # A plan is made in one image and has to know failures of another one.
     plain["A360_IMAGE_DIGESTS"] = ",".join(map(_digest, (settings.images.evaluator, settings.images.light)))
+    plain["A360_GRACE_SECONDS"] = str(settings.pods.grace_seconds)
     plain["A360_WORKFLOW_UID"] = "{{workflow.uid}}"
     fields = {
         "A360_POD_NAME": "metadata.name",

@@ -38,7 +38,8 @@ def test_the_first_process_of_a_container_ends_too() -> None:
     assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, "")
 
 
-def test_the_grace_of_saving_fits_into_that_of_kubernetes() -> None:
-    from a360.signals import GRACE_SECONDS
-
-    assert GRACE_SECONDS < 30
+def test_saving_may_take_two_thirds_of_the_grace_of_the_pod() -> None:
+    slow = "end_on_sigterm(lambda: (time.sleep(1.5), print('saved', flush=True)))"
+    for grace, said in (("1", ""), ("6", "saved\n")):
+        done = terminated(f"os.environ['A360_GRACE_SECONDS'] = '{grace}'\n{slow}")
+        assert (done.returncode, done.stdout) == (-signal.SIGTERM, said)

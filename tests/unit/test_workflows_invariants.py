@@ -314,6 +314,17 @@ def test_images_are_pinned_by_digest() -> None:
                 assert told["A360_IMAGE_DIGESTS"].split(",") == of_work
 
 
+def test_a_program_knows_how_long_its_pod_has_after_sigterm() -> None:
+    for variant in VARIANTS:
+        told = [
+            (pod.body["podSpecPatch"], environment(pod.body)["A360_GRACE_SECONDS"])
+            for pod in templates(variant)
+            if "container" in pod.body and pod.name != "grade-code-run"
+        ]
+        assert told
+        assert all(f"terminationGracePeriodSeconds: {grace}\n" in patch for patch, grace in told)
+
+
 # --- which pods get what ----------------------------------------------------------------------------
 
 

@@ -179,6 +179,8 @@ where it is, and without one the variable is left out.
     {{- end }}
   {{- else if eq .name "A360_IMAGE_DIGEST" }}
     {{- $list = append $list (dict "name" .name "value" $.digest) }}
+  {{- else if eq .name "A360_GRACE_SECONDS" }}
+    {{- $list = append $list (dict "name" .name "value" ($.values.pods.graceSeconds | int64 | toString)) }}
   {{- else if eq .name "A360_IMAGE_DIGESTS" }}
     {{- $digests := list }}
     {{- range $image := list $.values.images.evaluator $.values.images.light }}

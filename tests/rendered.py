@@ -179,6 +179,8 @@ def _evaluate(expression: str, values: Mapping[str, str]) -> str:
     expression = re.sub(r"\['([\w-]+)'\]", r".\1", expression)
     if found := re.fullmatch(rf"toJson\({_NAME}\)", expression):
         return _go_json(values[found[1]])
+    if found := re.fullmatch(rf"""'"' \+ {_NAME} \+ '"'""", expression):
+        return f'"{values[found[1]]}"'
     if found := re.fullmatch(rf'toJson\(last\(split\({_NAME}, "-"\)\)\)', expression):
         return _go_json(values[found[1]].split("-")[-1])
     if found := re.fullmatch(rf"asInt\({_NAME}\)", expression):

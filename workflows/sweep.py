@@ -53,22 +53,23 @@ def sweep_template(settings: Settings) -> WorkflowTemplate:
 
 
 def child_manifest(settings: Settings) -> str:
-    """The child workflow as text: every value by ``toJson``, so that ``012`` stays a string.
+    """The child workflow as text: every value as JSON, so that ``012`` stays a string.
 
+    Argo hands out strings of an item as they stand between the quotes of JSON, with its escapes.
     Hera would strip the quotes around an expression in a Workflow object.
     """
     own = base_labels(settings.model_copy(update={"labels": {}}), "checkpoint")
     chosen = {key: json.dumps(value) for key, value in sorted(settings.labels.items()) if key not in own}
     labels = "\n".join(f"    {key}: {value}" for key, value in (chosen | own).items())
     parameters = "\n".join(
-        f"    - name: {name}\n      value: {{{{=toJson({value})}}}}"
+        f"    - name: {name}\n      value: {{{{={value}}}}}"
         for name, value in {
-            "suite": "workflow.parameters.suite",
-            "plan": "inputs.parameters.plan",
-            "checkpoint": "inputs.parameters.checkpoint",
-            "groups": "inputs.parameters.groups",
-            "benchmarks": "workflow.outputs.parameters.benchmarks",
-            "sweep": "workflow.name",
+            "suite": "toJson(workflow.parameters.suite)",
+            "plan": "toJson(inputs.parameters.plan)",
+            "checkpoint": _of_item("checkpoint"),
+            "groups": _of_item("groups"),
+            "benchmarks": "toJson(workflow.outputs.parameters.benchmarks)",
+            "sweep": "toJson(workflow.name)",
         }.items()
     )
     return f"""\
@@ -82,7 +83,7 @@ metadata:
     a360/sweep: {{{{=toJson(workflow.name)}}}}
     a360/checkpoint-hash: {{{{=toJson(last(split(inputs.parameters.child, "-")))}}}}
   annotations:
-    a360/checkpoint: {{{{=toJson(inputs.parameters.checkpoint)}}}}
+    a360/checkpoint: {{{{={_of_item("checkpoint")}}}}}
     a360/plan: {{{{=toJson(inputs.parameters.plan)}}}}
 spec:
   priority: {{{{=asInt(workflow.parameters.priority)}}}}
@@ -92,6 +93,10 @@ spec:
     parameters:
 {parameters}
 """
+
+
+def _of_item(name: str) -> str:
+    return f"'\"' + inputs.parameters.{name} + '\"'"
 
 
 def _plan(settings: Settings) -> Container:

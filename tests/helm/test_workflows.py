@@ -247,7 +247,7 @@ def test_nothing_of_argo_is_evaluated_by_helm() -> None:
         for template in render().one("WorkflowTemplate", "a360-sweep")["spec"]["templates"]
         if "resource" in template
     )
-    assert "{{=toJson(inputs.parameters.checkpoint)}}" in manifest
+    assert "{{=toJson(inputs.parameters.plan)}}" in manifest
 
 
 def test_a_template_that_no_value_is_for_is_refused(tmp_path: Path) -> None:

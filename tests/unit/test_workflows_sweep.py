@@ -47,7 +47,12 @@ def child(settings: Settings = DEFAULT, priority: str = "0", **values: str) -> D
         "workflow.parameters.priority": priority,
         "workflow.parameters.checkpoint-template": "a360-checkpoint-0-1-0-0123abcd",
         "inputs.parameters.child": "a360-amber-1700000000-ckpt-012-89abcdef",
-        **{f"inputs.parameters.{name}": values[name] for name in ("plan", "checkpoint", "groups")},
+        "inputs.parameters.plan": values["plan"],
+        # Item.String of argo-workflows 4.0.2: the escapes of JSON without its quotes.
+        **{
+            f"inputs.parameters.{name}": json.dumps(values[name], ensure_ascii=False)[1:-1]
+            for name in ("checkpoint", "groups")
+        },
     }
     document: Document = yaml.safe_load(substitute(child_manifest(settings), scope))
     return document

@@ -26,7 +26,7 @@ from a360.datasets.texts import read_texts
 from a360.datasets.working import WorkingMirror
 from a360.errors import ConfigError, MissingError, TransientError
 from a360.identity import hash_value
-from a360.pairs import Event, PairOutcome, as_a360_error, record_failed_pair
+from a360.pairs import Event, PairOutcome, as_a360_error, failed_in_this_workflow, record_failed_pair
 from a360.plan import build_protocols, find_cells, pair_id, verify_protocol
 from a360.records import (
     Cell,
@@ -240,7 +240,7 @@ class Evaluator:
         return attempts
 
     def _find(self, plan: Plan, attempt: _Attempt) -> PairOutcome | None:
-        """The outcome of a pair that has its result, or its generation, in the store."""
+        """The outcome of a pair that has one in the store: a result, a generation, a failure for good."""
         if self._is_stored(commit_place(plan.model, attempt.name)):
             return PairOutcome(attempt.pair, "done already")
         generation = attempt.name._replace(key=attempt.cell.generation_key or "")
@@ -248,6 +248,8 @@ class Evaluator:
             generations_place(plan.model, generation)
         ):
             return PairOutcome(attempt.pair, "generated")
+        if failure := failed_in_this_workflow(self._store, plan.model, attempt.name):
+            return PairOutcome(attempt.pair, "failed", failure.exit_code, failure.error)
         return None
 
     def _is_stored(self, place: str) -> bool:

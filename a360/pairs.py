@@ -11,7 +11,9 @@ from typing import Literal, NamedTuple
 from a360.errors import A360Error, ConfigError, DataError, TransientError
 from a360.records import Cell, Failure
 from a360.results.commit import record_failure
-from a360.results.provenance import environment, node, utc
+from a360.results.places import CommitName
+from a360.results.provenance import environment, node, utc, workflow_uid
+from a360.results.read import read_failures
 from a360.storage import Store
 from a360.storage.os_errors import os_failure
 
@@ -67,9 +69,18 @@ def record_failed_pair(store: Store, model: str, cell: Cell, attempt: str, error
         hint=error.hint,
         environment=environment(),
         node=node(),
+        workflow_uid=workflow_uid(),
         failed_at=utc(time.time()),
     )
     record_failure(store, failure)
+
+
+def failed_in_this_workflow(store: Store, model: str, name: CommitName) -> Failure | None:
+    """The failure of a pair that an earlier pod of this workflow has found to be for good, if one has."""
+    uid = workflow_uid()
+    failure = read_failures(store, model, name).get(name) if uid else None
+    for_good = failure and (failure.exit_code, failure.workflow_uid) == (DataError.exit_code, uid)
+    return failure if for_good else None
 
 
 def as_a360_error(error: Exception) -> A360Error:

@@ -319,4 +319,6 @@ class Failure(Record):
     environment: str
     """Image digest, or a hash of the package set outside a container."""
     node: str
+    workflow_uid: str | None = None
+    """Of the workflow whose pod it was: another pod of it need not try what failed for good."""
     failed_at: str

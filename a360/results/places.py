@@ -69,14 +69,15 @@ def journal_place(generation_key: str, attempt: str, sequence: int) -> str:
     return f"{journal_prefix(generation_key)}{attempt}/{sequence:06d}.parquet"
 
 
-def failures_prefix(model: str) -> str:
-    """The prefix of a model's failures."""
-    return f"{ROOT}/failures/{model}/"
+def failures_prefix(model: str, name: CommitName | None = None) -> str:
+    """The prefix of a model's failures, or of those of one pair."""
+    pair = f"{name.benchmark}/{name.checkpoint}@{name.key}/" if name else ""
+    return f"{ROOT}/failures/{model}/{pair}"
 
 
 def failure_place(model: str, name: CommitName, attempt: str) -> str:
     """The place of one failed attempt."""
-    return f"{failures_prefix(model)}{name.benchmark}/{name.checkpoint}@{name.key}/{attempt}.json"
+    return f"{failures_prefix(model, name)}{attempt}.json"
 
 
 def parse_failure(model: str, place: str) -> tuple[CommitName, str] | None:

@@ -60,6 +60,11 @@ def node() -> str:
     return os.environ.get("A360_NODE_NAME") or platform.node()
 
 
+def workflow_uid() -> str | None:
+    """The uid of the workflow that this process works for; None outside a cluster."""
+    return os.environ.get("A360_WORKFLOW_UID")
+
+
 def new_attempt() -> str:
     """An id for one process's attempt at its pairs: the pod's uid, else random; 12 characters or more."""
     return os.environ.get("A360_POD_UID") or uuid.uuid4().hex[:12]
@@ -75,7 +80,7 @@ def describe_process(attempt: str, started: float, *, conditional_put: bool) -> 
         "attempt": attempt,
         "node": node(),
         "pod": os.environ.get("A360_POD_NAME"),
-        "workflow_uid": os.environ.get("A360_WORKFLOW_UID"),
+        "workflow_uid": workflow_uid(),
         "started_at": utc(started),
         "finished_at": utc(finished),
         "wall_seconds": round(finished - started, 3),

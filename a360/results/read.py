@@ -86,10 +86,10 @@ def read_object(store: Store, stored: StoredObject) -> bytes:
     )
 
 
-def read_failures(store: Store, model: str) -> dict[CommitName, Failure]:
-    """The newest failure of every pair that has one; a damaged one bars nothing."""
+def read_failures(store: Store, model: str, only: CommitName | None = None) -> dict[CommitName, Failure]:
+    """The newest failure of every pair that has one, or of one pair; a damaged one bars nothing."""
     newest: dict[CommitName, tuple[float, str]] = {}
-    for entry in store.list(failures_prefix(model)):
+    for entry in store.list(failures_prefix(model, only)):
         parsed = parse_failure(model, entry.key)
         if parsed:
             newest[parsed[0]] = max(newest.get(parsed[0], (0.0, "")), (entry.modified, entry.key))

@@ -46,10 +46,10 @@ def a360(*arguments: str | Path, **changes: str) -> subprocess.CompletedProcess[
     return subprocess.run(command, env=environment(**changes), capture_output=True, text=True)
 
 
-def job(name: str, *arguments: str | Path) -> subprocess.Popen[str]:
+def job(name: str, *arguments: str | Path, **changes: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-P", "-m", f"jobs.{name}", *map(str, arguments)]
     return subprocess.Popen(
-        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=environment(**changes), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
@@ -236,12 +236,19 @@ def test_bytes_that_are_not_the_manifests_are_refused(
     pq.write_table(table.slice(0, 5), path)
     suite = write_suite(tmp_path, mirror, checkpoints_dir, ["demo-boolq"])
     plan = stored_plan(suite)
-    refused = job("evaluate", "--suite", suite, "--plan", plan.id, "--pairs", "step_1/demo-boolq")
+    arguments = ("--suite", suite, "--plan", plan.id, "--pairs", "step_1/demo-boolq")
+    refused = job("evaluate", *arguments, A360_WORKFLOW_UID="one")
     said = refused.communicate()[1]
     assert refused.returncode == 3
     assert "validation" in said
     assert "its manifest promises" in said
     assert committed(tmp_path) == []
+
+    recorded = list((tmp_path / "store" / "v1" / "failures").rglob("*.json"))
+    again = job("evaluate", *arguments, A360_WORKFLOW_UID="one")  # as when another pair asked for it
+    assert "its manifest promises" in again.communicate()[1]
+    assert again.returncode == 3
+    assert list((tmp_path / "store" / "v1" / "failures").rglob("*.json")) == recorded
 
 
 def test_sigterm_keeps_what_was_answered_and_ends_as_a_terminated_process(

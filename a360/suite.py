@@ -162,6 +162,15 @@ class Suite(Record):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _steps_of_memorization_are_of_one_phase(self) -> Self:
+        if self.memorization and "(?P<phase>" in self.model.naming.pattern:
+            raise ValueError(
+                "memorization tells by steps which chunks a checkpoint has seen, and steps begin anew in "
+                "each phase: found a group (?P<phase>…) in model.naming.pattern, expected a suite of one phase"
+            )
+        return self
+
     def chosen(self) -> tuple[Chosen, ...]:
         """Every benchmark that the suite evaluates: those of the catalogue, then its own data."""
         return tuple(self._rows().values())

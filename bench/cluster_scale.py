@@ -204,8 +204,8 @@ def _outcome(
         for node in workflow.nodes:
             if node.type == "Pod":
                 attempts += 1
-            if node.type == "Retry" and node.phase == "Succeeded":
-                succeeded[workflow.name, node.inputs["group"]] += 1
+                if node.phase == "Succeeded":
+                    succeeded[workflow.name, node.inputs["group"]] += 1
     wrong = []
     if len(succeeded) != pairs or set(succeeded.values()) != {1}:
         wrong.append(f"{len(succeeded)} of {pairs} pairs have a pod that succeeded")

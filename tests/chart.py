@@ -207,6 +207,7 @@ def _places(base: str, version: str, kind: str, plural: str, stored: list[Object
         }
     }
     for one in stored:
-        namespace = one["metadata"].get("namespace", NAMESPACE)
-        places[f"{base}/namespaces/{namespace}/{plural}/{one['metadata']['name']}"] = one
+        namespace, name = one["metadata"].get("namespace", NAMESPACE), one["metadata"]["name"]
+        places[f"{base}/namespaces/{namespace}/{plural}/{name}"] = one
+        places[f"{base}/{plural}/{name}"] = one  # of a kind that belongs to the whole cluster
     return places

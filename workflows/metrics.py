@@ -14,20 +14,23 @@ MINUTES = (1, 5, 15, 30, 60, 120, 240)
 def job_metrics(
     settings: Settings, job: str, benchmarks: str | None = None
 ) -> list[Counter | Histogram] | None:
-    """What a template tells about its pods: how many ended how, and how long they took."""
+    """What a template tells about its pods: how many ended how, and how long they took.
+
+    Argo emits a template's metrics for every attempt that another one follows, and for the last.
+    """
     if not settings.metrics:
         return None
     labels = {"job": job, "benchmarks": benchmarks or "-"}
     return [
         Counter(
-            name="a360_jobs_total",
-            help="Jobs of a360 that ended, retries counted once",
+            name="a360_attempts_total",
+            help="Attempts at jobs of a360 that ended",
             labels=_labels(labels | {"status": "{{status}}"}),
             value="1",
         ),
         Histogram(
             name="a360_job_seconds",
-            help="Seconds from the first attempt of a job of a360 to its end",
+            help="Seconds of attempts at jobs of a360; the last one of several counts from the first on",
             labels=_labels(labels),
             value="{{duration}}",
             buckets=[m.Amount(root=60 * minutes) for minutes in MINUTES],

@@ -92,15 +92,22 @@ def _by_image(connection: Connection) -> ArgoVersion | None:
             deployments = connection.list(DEPLOYMENTS, everywhere=everywhere)
         except ForbiddenError:
             continue
-        for deployment in deployments:
-            for container in list_at(deployment, "spec", "template", "spec", "containers"):
-                if found := _TAG.search(text_at(container, "image")):
-                    number = (int(found[1]), int(found[2]))
-                    text = f"{found[1]}.{found[2]}{found[3] or ''}"
-                    where = text_at(deployment, "metadata", "namespace")
-                    source = f"the controller's image in namespace {where}"
-                    return ArgoVersion(text=text, too_old=number < FLOOR, source=source)
-        return None
+        found = [
+            (text_at(deployment, "metadata", "namespace"), tag)
+            for deployment in deployments
+            for container in list_at(deployment, "spec", "template", "spec", "containers")
+            if (tag := _TAG.search(text_at(container, "image")))
+        ]
+        # The namespace's own controller serves it; of several elsewhere any one may, so the oldest counts.
+        own = [each for each in found if each[0] == connection.namespace] or found
+        if not own:
+            return None
+        where, tag = min(own, key=lambda each: (int(each[1][1]), int(each[1][2])))
+        source = f"the controller's image in namespace {where}"
+        if len(own) > 1:
+            source += f", the oldest of {len(own)} controllers"
+        number = (int(tag[1]), int(tag[2]))
+        return ArgoVersion(text=f"{tag[1]}.{tag[2]}{tag[3] or ''}", too_old=number < FLOOR, source=source)
     return None
 
 

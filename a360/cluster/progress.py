@@ -104,7 +104,17 @@ def seconds_left(done: float, total: float, elapsed_seconds: float) -> float | N
 
 
 def parse_groups(text: str, benchmarks: str) -> tuple[Group, ...]:
-    """The groups of a checkpoint as ``fan_out`` writes them: ``17:0,1+2*`` of ``mmlu-5shot:none,…``."""
+    """The groups of a checkpoint as ``fan_out`` writes them: ``17:0,1+2*`` of ``mmlu-5shot:none,…``.
+
+    None of them where a sweep of another version of a360 has written something else.
+    """
+    try:
+        return _parse_groups(text, benchmarks)
+    except (ValueError, IndexError):
+        return ()
+
+
+def _parse_groups(text: str, benchmarks: str) -> tuple[Group, ...]:
     first, _, groups = text.partition(":")
     rows = [row.split(":") for row in benchmarks.split(",")]
     found = []

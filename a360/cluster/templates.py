@@ -93,9 +93,9 @@ class Installed:
         return found
 
     def gpus(self) -> dict[str, int]:
-        """How many of which GPU resource one evaluate pod asks for."""
+        """How many of which device one evaluate pod asks for: GPUs or parts of them, by a vendor's name."""
         limits = mapping_at(self.evaluate(), "container", "resources", "limits")
-        counts = {name: str(count) for name, count in limits.items() if name.endswith("/gpu")}
+        counts = {name: str(count) for name, count in limits.items() if "/" in name}
         return {name: int(count) for name, count in counts.items() if count.isdigit() and int(count)}
 
 

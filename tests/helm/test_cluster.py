@@ -188,6 +188,29 @@ def test_a_missing_secret_of_the_store_is_named_before_a_pod_waits_for_it(
     assert asked(*stored, **MINIMAL | {"s3": {"existingSecret": ""}}).objects
 
 
+def test_a_priority_class_that_says_something_else_is_named_before_kubernetes_refuses() -> None:
+    there: Object = {
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "metadata": {
+            "name": "a360",
+            "labels": {"app.kubernetes.io/managed-by": "Helm"},
+            "annotations": {
+                "meta.helm.sh/release-name": "a360",
+                "meta.helm.sh/release-namespace": NAMESPACE,
+            },
+        },
+        "value": 1000,
+        "preemptionPolicy": "Never",
+    }
+    wanted = {"create": True, "value": 1000, "preemptionPolicy": "Never"}
+    assert asked(secret(), there, **MINIMAL | {"priorityClass": wanted}).objects
+    for other in ({"value": 7}, {"preemptionPolicy": "PreemptLowerPriority"}):
+        with pytest.raises(ChartError, match=r"PriorityClass .a360. has the value 1000 and the policy Never"):
+            asked(secret(), there, **MINIMAL | {"priorityClass": wanted | other})
+    assert asked(secret(), there, **MINIMAL | {"priorityClass": wanted | {"value": 7, "name": "b"}}).objects
+
+
 def test_a_missing_queue_is_named() -> None:
     queue: Object = {
         "apiVersion": "kueue.x-k8s.io/v1beta1",

@@ -206,6 +206,18 @@ def test_the_image_is_looked_for_in_the_own_namespace_where_others_are_closed(
     assert_refused(cluster.a360("submit", "small"), "3.6.0", "namespace a360")
 
 
+def test_the_controller_of_the_own_namespace_counts_and_else_the_oldest(
+    cluster: Cluster, api: KubernetesApi
+) -> None:
+    for namespace, tag in (("team", "v3.6.0"), ("argo", "v4.0.2")):
+        document = controller(tag)
+        document["metadata"]["namespace"] = namespace
+        api.objects[("deployments.apps", namespace, "workflow-controller")] = document
+    assert_refused(cluster.a360("submit", "small"), "3.6.0", "namespace team, the oldest of 2 controllers")
+    cluster.connection().create(DEPLOYMENTS, controller("v4.0.2"))
+    assert "Argo Workflows 4.0.2" in cluster.a360("doctor", "--cluster").out
+
+
 def test_a_queue_that_is_there_is_fine(cluster: Cluster, api: KubernetesApi) -> None:
     both(waiting_in("gpus"), lambda api: api.absent.discard(KUEUE))(api)
     queue = objects.core("LocalQueue", "gpus", "kueue.x-k8s.io/v1beta1")

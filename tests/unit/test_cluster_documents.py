@@ -111,6 +111,11 @@ def test_accounts_include_those_of_executors() -> None:
 
 def test_gpus_are_what_one_evaluate_pod_asks_for() -> None:
     assert installed().gpus() == {"nvidia.com/gpu": 1}
+    found = installed()
+    evaluate: Any = found.evaluate()
+    limits = evaluate["container"]["resources"]["limits"]
+    limits["nvidia.com/mig-1g.10gb"] = limits.pop("nvidia.com/gpu")
+    assert found.gpus() == {"nvidia.com/mig-1g.10gb": 1}
 
 
 # --- the probe's pod -------------------------------------------------------------------------------

@@ -183,3 +183,17 @@ def test_groups_are_parsed() -> None:
         ("48", ("demo-next-word",), "classifier"),
     ]
     assert parse_groups("", "") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "benchmarks"),
+    [
+        ("mmlu-5shot,boolq", "mmlu-5shot:none,boolq:none"),
+        ("0:mmlu-5shot", "mmlu-5shot:none"),
+        ("0:3", "mmlu-5shot:none"),
+        ("0:0", "mmlu-5shot"),
+        ("0:0", ""),
+    ],
+)
+def test_groups_of_another_version_are_not_known_and_no_fault(text: str, benchmarks: str) -> None:
+    assert parse_groups(text, benchmarks) == ()

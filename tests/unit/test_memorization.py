@@ -99,10 +99,10 @@ def test_chunks_are_grouped_and_the_last_group_may_be_smaller() -> None:
     assert [row.memorization.seen_from_step for row in rows if row.memorization] == [1, 3, 4, None]
 
 
-def suite(**changes: object) -> Suite:
+def suite(pattern: str = r"(?P<step>\d+)", **changes: object) -> Suite:
     document = {
         "name": "s",
-        "model": {"name": "m", "root": "r", "naming": {"pattern": r"(?P<step>\d+)"}},
+        "model": {"name": "m", "root": "r", "naming": {"pattern": pattern}},
         "store": {"uri": "s"},
         "data": {"mirror": "d"},
         "benchmarks": [],
@@ -185,6 +185,11 @@ def test_a_chunk_that_was_not_drawn_is_missing_by_name() -> None:
     cell = cell_of(plan(suite(), manifest(chunk_000="0" * 64)), "step_4", "mem-001")
     assert cell.state == "missing"
     assert "the mirror has no data amber/sequences/chunk-001" in str(cell.reason)
+
+
+def test_phases_are_refused_since_their_steps_say_not_what_was_seen() -> None:
+    with pytest.raises(ConfigError, match=r"found a group \(\?P<phase>…\) in model\.naming\.pattern"):
+        suite(pattern=r"phase(?P<phase>\d+)_(?P<step>\d+)")
 
 
 def test_an_id_that_is_taken_is_refused() -> None:

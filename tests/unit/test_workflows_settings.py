@@ -201,7 +201,7 @@ def test_metrics_are_few_and_can_be_left_out() -> None:
             assert set(labels) <= {"job", "benchmarks", "status"}
             assert "checkpoint" not in labels["benchmarks"]
     assert {name: len(texts) for name, texts in helps.items()} == {
-        "a360_jobs_total": 1,
+        "a360_attempts_total": 1,
         "a360_job_seconds": 1,
     }
     assert all("metrics" in t.body for t in templates() if t.makes_pods)

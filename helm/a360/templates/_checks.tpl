@@ -11,6 +11,7 @@ What would only show after the install, when pods do not start, is refused here,
 {{- include "a360.requireArtifacts" . }}
 {{- include "a360.requireOptional" . }}
 {{- include "a360.requireSecrets" . }}
+{{- include "a360.requirePriority" . }}
 {{- end }}
 
 {{- define "a360.requireArgo" -}}
@@ -139,6 +140,19 @@ cluster to ask shows in the list of templates, which has no items, not even none
   {{- $queue := .Values.accelerator.queue }}
   {{- if and $queue (not .Values.kueue.localQueue.create) (not (lookup (include "a360.kueueApi" .) "LocalQueue" .Release.Namespace $queue)) }}
     {{- fail (printf "accelerator.queue: there is no LocalQueue %q in the namespace %q; create it, or set kueue.localQueue.create=true" $queue .Release.Namespace) }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Kubernetes lets nobody change what a PriorityClass says, and pods of running sweeps name it. */}}
+{{- define "a360.requirePriority" -}}
+{{- $wanted := .Values.priorityClass }}
+{{- if and $wanted.create (include "a360.hasCluster" .) }}
+  {{- with lookup "scheduling.k8s.io/v1" "PriorityClass" "" $wanted.name }}
+    {{- $policy := .preemptionPolicy | default "PreemptLowerPriority" }}
+    {{- if or (ne (int .value) (int $wanted.value)) (ne $policy $wanted.preemptionPolicy) }}
+      {{- fail (printf "priorityClass: the PriorityClass %q has the value %d and the policy %s, which cannot be changed; give the new one another name" $wanted.name (int .value) $policy) }}
+    {{- end }}
   {{- end }}
 {{- end }}
 {{- end }}

@@ -167,7 +167,7 @@ class Suite(Record):
         if self.memorization and "(?P<phase>" in self.model.naming.pattern:
             raise ValueError(
                 "memorization tells by steps which chunks a checkpoint has seen, and steps begin anew in "
-                "each phase: found a group (?P<phase>…) in model.naming.pattern, expected a suite of one phase"
+                "each phase: found a group (?P<phase>…) in model.naming.pattern, expected a suite of one"
             )
         return self
 

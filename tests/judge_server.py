@@ -1,4 +1,4 @@
-"""A stand-in for a judge's endpoint on the loopback interface; it answers well unless told otherwise."""
+"""A stand-in for a judge's endpoint, by default on the loopback interface; it answers well unless told otherwise."""
 
 import hashlib
 import json
@@ -56,7 +56,9 @@ def completion(text: str | None, model: str) -> Answer:
 
 
 @contextmanager
-def judge_server(say: Callable[[Asked], str | Answer] = good) -> Iterator[JudgeServer]:
+def judge_server(
+    say: Callable[[Asked], str | Answer] = good, host: str = "127.0.0.1"
+) -> Iterator[JudgeServer]:
     """An endpoint that says a text, or sends a whole HTTP answer; everything else is refused with 404."""
 
     def respond(request: Request) -> Answer:
@@ -70,6 +72,6 @@ def judge_server(say: Callable[[Asked], str | Answer] = good) -> Iterator[JudgeS
         said = say(asked)
         return completion(said, asked.model) if isinstance(said, str) else said
 
-    with stub_server(respond) as stub:
+    with stub_server(respond, host) as stub:
         server = JudgeServer(f"{stub.url}/v1")
         yield server

@@ -171,7 +171,7 @@ class Stub:
 
 
 @contextmanager
-def stub_server(respond: Callable[[Request], Answer]) -> Iterator[Stub]:
+def stub_server(respond: Callable[[Request], Answer], host: str = "127.0.0.1") -> Iterator[Stub]:
     """An HTTP server that answers every request with ``respond(request)``."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -202,8 +202,8 @@ def stub_server(respond: Callable[[Request], Answer]) -> Iterator[Stub]:
         def handle_error(self, request: object, client_address: object) -> None:
             """Clients that give up break the connection; that is what some tests want."""
 
-    server = Server(("127.0.0.1", 0), Handler)
-    stub = Stub(f"http://127.0.0.1:{server.server_address[1]}")
+    server = Server((host, 0), Handler)
+    stub = Stub(f"http://{host}:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

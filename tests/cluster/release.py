@@ -31,6 +31,8 @@ class Release:
     benchmarks: Sequence[str]
     changes: dict[str, Any] = field(default_factory=dict)
     """Values of the chart that differ from ``values``."""
+    judge: dict[str, Any] | None = None
+    """The suite's section of that name."""
 
     # --- what lies on S3 ---
 
@@ -64,7 +66,7 @@ class Release:
             "data": {"mirror": f"{place}/mirror", "s3": s3},
             "benchmarks": list(self.benchmarks),
             "run": {"device": "cpu", "batch_size": 8, "threads": 1, "pairs_per_group": "all"},
-        }
+        } | ({"judge": self.judge} if self.judge else {})
 
     # --- the chart ---
 

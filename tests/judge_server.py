@@ -1,4 +1,4 @@
-"""A stand-in for a judge's endpoint, by default on the loopback interface; it answers well unless told otherwise."""
+"""A stand-in for a judge's endpoint, by default on the loopback interface and with good answers."""
 
 import hashlib
 import json

@@ -10,7 +10,7 @@ DEMO_DIR ?= build/demo
 # The long tests come first: then both workers end together.
 PARALLEL ?= -n 2 --dist loadscope --no-loadscope-reorder
 IMAGE_OPTIONS = $(BASE_IMAGE:%=--base-image=%) $(REPOSITORY:%=--repository=%) $(TAG:%=--tag=%) $(BUILDER:%=--builder=%)
-PLAIN := $(addprefix tests/integration/test_,own_variants.py answer_benchmarks.py generation.py long_eval_sweep.py \
+PLAIN := $(addprefix tests/integration/test_,own_variants.py answer_benchmarks.py code_sweep.py generation.py long_eval_sweep.py \
   memorization.py mt_bench_sweep.py)
 SLOW := $(addprefix tests/integration/test_,equality.py kills.py data_kills.py demo.py) $(PLAIN) tests/integration/sandbox
 

@@ -2,14 +2,15 @@
 
 Needs no checkpoint, and of the mirror only a grader's classifier; can be repeated with another grader or
 classifier without asking the model again: the generation keeps its key, the result gets another one. Called
-by jobs/grade.py and by ``a360 run``.
+by jobs/grade.py and by ``a360 run``. Programs of a model are judged in this process's sandbox, or elsewhere:
+then one call lists them and a later one commits the verdicts.
 """
 
 import logging
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -19,7 +20,8 @@ from a360.datasets.working import WorkingMirror
 from a360.errors import ConfigError, DataError, TransientError
 from a360.grading.graders import find_grader
 from a360.grading.judge import JournaledJudge
-from a360.grading.task import GradeTask
+from a360.grading.sandbox.documents import ProgramsOfGroup, Verdicts, VerdictsOfGroup
+from a360.grading.task import Graded, GradeTask
 from a360.identity import SUPPORTED_VERSIONS, result_key
 from a360.pairs import Event, PairOutcome, as_a360_error, record_failed_pair
 from a360.plan import find_cells, pair_id
@@ -51,44 +53,88 @@ class Grader:
         self._attempt = new_attempt()
         self._mirror: WorkingMirror | None = None
 
-    def grade_group(self, plan: Plan, pair_ids: Sequence[str]) -> tuple[PairOutcome, ...]:
+    def grade_group(
+        self, plan: Plan, pair_ids: Sequence[str], verdicts: VerdictsOfGroup | None = None
+    ) -> tuple[PairOutcome, ...]:
         """The outcome of every pair. A failed pair is recorded and the next one goes on.
+
+        Args:
+            plan: What the pairs are of.
+            pair_ids: Pairs whose answers are committed.
+            verdicts: On their programs, where those were judged elsewhere.
 
         Raises:
             ConfigError: a pair is not in the plan, or has no grading stage; nothing was graded.
         """
-        cells = find_cells(plan, pair_ids)
-        for cell in cells:
-            _verify_grading(plan, cell)
-        return tuple(self._grade_pair(plan, cell) for cell in cells)
+        given = verdicts.pairs if verdicts else None
+        return tuple(self._grade_pair(plan, cell, given) for cell in _graded_cells(plan, pair_ids))
 
-    def _grade_pair(self, plan: Plan, cell: Cell) -> PairOutcome:
+    def list_programs(
+        self, plan: Plan, pair_ids: Sequence[str]
+    ) -> tuple[ProgramsOfGroup, tuple[PairOutcome, ...]]:
+        """The programs of every pair without a result, and the pairs whose answers cannot be read.
+
+        Raises:
+            ConfigError: a pair is not in the plan, or its answers are no programs.
+        """
+        from a360.grading.code import list_programs
+
+        programs, failed = {}, []
+        for cell in _graded_cells(plan, pair_ids):
+            pair, grading = pair_id(cell.checkpoint, cell.benchmark), plan.gradings[cell.benchmark]
+            if grading.grader != "code":
+                raise ConfigError(f"pair {pair} has no programs: its grader is {grading.grader}")
+            try:
+                if not self._is_committed(plan.model, cell):
+                    _, answers = self._read_answers(plan, cell)
+                    programs[pair] = list_programs(self._task(cell, grading, answers, None))
+            except Exception as raised:  # the boundary of a pair
+                failed.append(self._fail(plan, cell, raised))
+        return ProgramsOfGroup(pairs=programs), tuple(failed)
+
+    def _grade_pair(self, plan: Plan, cell: Cell, given: Mapping[str, Verdicts] | None) -> PairOutcome:
         pair = pair_id(cell.checkpoint, cell.benchmark)
         try:
-            state = "done already" if self._is_committed(plan.model, cell) else self._grade(plan, cell, pair)
-            outcome = PairOutcome(pair, state)
+            if self._is_committed(plan.model, cell):
+                outcome = PairOutcome(pair, "done already")
+            elif given is not None and pair not in given:
+                outcome = PairOutcome(
+                    pair, "failed", DataError.exit_code, f"{pair}: its programs were not listed"
+                )
+            else:
+                outcome = PairOutcome(pair, self._grade(plan, cell, pair, given[pair] if given else None))
         except Exception as raised:  # the boundary of a pair
-            error = as_a360_error(raised)
-            _log.debug("%s failed", pair, exc_info=raised)
-            try:
-                record_failed_pair(self._store, plan.model, cell, self._attempt, error)
-            except TransientError as lost:
-                error = lost  # the store is away: try again
-            outcome = PairOutcome(pair, "failed", error.exit_code, str(error))
+            return self._fail(plan, cell, raised)
         self._on_event(Event(outcome.state, pair, message=outcome.error))
         return outcome
 
-    def _grade(self, plan: Plan, cell: Cell, pair: str) -> Literal["committed", "done already"]:
+    def _fail(self, plan: Plan, cell: Cell, raised: Exception) -> PairOutcome:
+        pair, error = pair_id(cell.checkpoint, cell.benchmark), as_a360_error(raised)
+        _log.debug("%s failed", pair, exc_info=raised)
+        try:
+            record_failed_pair(self._store, plan.model, cell, self._attempt, error)
+        except TransientError as lost:
+            error = lost  # the store is away: try again
+        self._on_event(Event("failed", pair, message=str(error)))
+        return PairOutcome(pair, "failed", error.exit_code, str(error))
+
+    def _read_answers(self, plan: Plan, cell: Cell) -> tuple[Generations, tuple[AnswerRow, ...]]:
+        generations = read_generations(self._store, plan.model, _name(cell, cell.generation_key))
+        _verify_generations(plan, cell, generations)
+        answers = parse_answers(read_object(self._store, generations.answers), generations.answers.key)
+        return generations, answers
+
+    def _grade(
+        self, plan: Plan, cell: Cell, pair: str, verdicts: Verdicts | None
+    ) -> Literal["committed", "done already"]:
         started = time.time()
         grading = plan.gradings[cell.benchmark]
         self._on_event(Event("grading", pair))
         grade = find_grader(grading)
-        name = _name(cell, cell.generation_key)
-        generations = read_generations(self._store, plan.model, name)
-        _verify_generations(plan, cell, generations)
-        answers = parse_answers(read_object(self._store, generations.answers), generations.answers.key)
+        generations, answers = self._read_answers(plan, cell)
         with self._open_judge(cell, grading, pair) as judge:
-            graded = grade(self._task(cell, grading, answers, judge))
+            task = self._task(cell, grading, answers, judge)
+            graded = grade(task) if verdicts is None else _of_verdicts(task, verdicts)
         self._on_event(Event("committing", pair))
         items = write_items(self._store, cell.key or "", graded.items)
         shared = {field: getattr(generations, field) for field in Measurement.model_fields}
@@ -101,7 +147,7 @@ class Grader:
             raw={
                 **graded.raw,
                 **({"judge_answered_as": [*sorted(judge.models)]} if judge else {}),
-                "generations": generations_place(plan.model, name),
+                "generations": generations_place(plan.model, _name(cell, cell.generation_key)),
             },
         )
         return "committed" if commit_result(self._store, result) else "done already"
@@ -116,6 +162,7 @@ class Grader:
             answers=answers,
             mirror_dir=self._stage_classifier(cell.benchmark, grading),
             judge=judge,
+            allow_weak_sandbox=self._suite.run.allow_weak_sandbox,
             on_progress=lambda done, total: self._on_event(Event("grading", pair, done, total)),
         )
 
@@ -203,6 +250,19 @@ class Grader:
                 "dataset_revisions": generations.provenance.dataset_revisions,
             }
         )
+
+
+def _of_verdicts(task: GradeTask, verdicts: Verdicts) -> Graded:
+    from a360.grading.code import grade_verdicts
+
+    return grade_verdicts(task, verdicts)
+
+
+def _graded_cells(plan: Plan, pair_ids: Sequence[str]) -> list[Cell]:
+    cells = find_cells(plan, pair_ids)
+    for cell in cells:
+        _verify_grading(plan, cell)
+    return cells
 
 
 def _name(cell: Cell, key: str | None) -> CommitName:

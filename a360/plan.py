@@ -134,20 +134,18 @@ def make_plan(
     history: History,
     *,
     environments: Collection[str],
-    retry_failed: bool = False,
     max_checkpoints: int | None = None,
 ) -> Plan:
     """The plan of what is still to be done.
 
     ``environments`` are the image digests or package sets that would do it: a pair that failed with exit
-    code 3 in one of them is not tried again unless ``retry_failed``. Groups are those of at most
+    code 3 in one of them is not tried again. Groups are those of at most
     ``max_checkpoints``: the others are left for the next plan.
     """
     rows = [benchmark for benchmark, _ in suite.chosen()]
     benchmarks = tuple(row.id for row in rows)
     cells = [
-        _unseen(checkpoint, row)
-        or _cell(checkpoint, row.id, protocols, history, () if retry_failed else environments)
+        _unseen(checkpoint, row) or _cell(checkpoint, row.id, protocols, history, environments)
         for checkpoint in discovery.checkpoints
         for row in rows
     ]

@@ -91,6 +91,8 @@ class RunSection(Record):
     journal_requests: int = Field(default=2000, ge=1)
     cache_dir: str = "cache"
     cache_gib: float = Field(default=100.0, gt=0)
+    allow_weak_sandbox: bool = False
+    """Whether generated programs are run where the sandbox does not hold; every result says so."""
 
 
 class SweepSection(Record):

@@ -74,8 +74,7 @@ def plan_sweep(
         discovery,
         protocols,
         history,
-        environments=environments(),
-        retry_failed=retry_failed,
+        environments=() if retry_failed else environments(),
         max_checkpoints=max_checkpoints,
     )
 

@@ -29,7 +29,7 @@ and [the mean](../../tests/integration/test_equality.py) of what lm_eval's comma
 
 ## Not there yet
 
-Of the original evaluations these are not there yet: HumanEval, MBPP and MultiPL-E.
+Of the original evaluations these are not there yet: MBPP as lm-eval asks it, and MultiPL-E.
 Memorization and token order have no row here: their data is a model's own
 ([how to draw it](../guides/data.md)), proven by
 [a plain loop](../../tests/integration/test_memorization.py)."""
@@ -74,6 +74,8 @@ def _proof(row: Benchmark) -> str:
         return PLAIN.format(test="test_mt_bench_sweep.py")
     if row.task.startswith("long_eval"):
         return PLAIN.format(test="test_long_eval_sweep.py")
+    if row.grade == "code":
+        return PLAIN.format(test="test_code_sweep.py")
     if row.evaluator == "generation":
         return PLAIN.format(test="test_answer_benchmarks.py")
     if row.evaluator == "perplexity":

@@ -8,11 +8,11 @@ import argparse
 from pathlib import Path
 
 from a360.evaluate import Evaluator
-from a360.pairs import group_exit_code
 from a360.plan import pairs_of_group
 from a360.suite import load_suite, place_in
 from a360.sweep import read_planned
-from jobs import report, run_job, save_on_sigterm
+from jobs import run_job, save_on_sigterm
+from jobs.group import end_group
 from jobs.progress import watch_pairs
 
 
@@ -32,10 +32,7 @@ def main() -> int:
     pairs = arguments.pairs or pairs_of_group(plan, arguments.group)
     evaluator = Evaluator(suite, watch_pairs(pairs))
     save_on_sigterm(evaluator.flush)
-    outcomes = evaluator.evaluate_group(plan, pairs)
-    if failed := [outcome for outcome in outcomes if outcome.state == "failed"]:
-        report("\n".join(f"{outcome.pair}: {outcome.error}" for outcome in failed))
-    return group_exit_code(outcomes)
+    return end_group(evaluator.evaluate_group(plan, pairs))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from a360.pairs import Event
+if TYPE_CHECKING:
+    from a360.pairs import Event
+
 
 WRITE_SECONDS = 1.0
 _PART = 100
@@ -39,11 +42,11 @@ def throttled() -> Callable[[int, int], None]:
     return write
 
 
-def watch_pairs(pairs: Sequence[str]) -> Callable[[Event], None]:
+def watch_pairs(pairs: Sequence[str]) -> "Callable[[Event], None]":
     """A function that takes the events of pairs: a line for each step, progress over all of them."""
     parts, write = dict.fromkeys(pairs, 0), throttled()
 
-    def take(event: Event) -> None:
+    def take(event: "Event") -> None:
         running = event.total > 0 and event.done not in (0, event.total)
         if not running:
             count = f" {event.done}/{event.total}" if event.total else ""

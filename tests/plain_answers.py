@@ -4,8 +4,11 @@ Labels are read from the mirror's rows, not from what was stored beside the answ
 """
 
 import json
+import math
 import re
 import statistics
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -143,3 +146,34 @@ def ratings_of(
                 for group in ("all", f"turn-{turn}", row["category"]):
                     ratings.setdefault(group, []).append(rating)
     return prompts, ratings
+
+
+def code_of(store_dir: Path, mirror_dir: Path, benchmark: str, checkpoint: str) -> dict[str, float]:
+    """pass@k of programs that are simply run, one after the other, with the tests of the data's row."""
+    passed: dict[str, list[bool]] = {}
+    for row, answer in answers_of(store_dir, mirror_dir, benchmark, checkpoint):
+        if "entry_point" in row:
+            shown = row["prompt"] if "harness" in benchmark else row["prompt"].strip()
+            program = f"{row['prompt']}{answer['response']}\n{row['test']}\ncheck({row['entry_point']})\n"
+        else:
+            shown = f'"""\n{row["text"]}\n{row["test_list"][0]}\n"""\n'
+            program = "\n".join([answer["response"], *row["test_list"]])
+        assert answer["prompt"] == shown
+        command = [sys.executable, "-I", "-c", program]
+        try:
+            right = subprocess.run(command, capture_output=True, timeout=5).returncode == 0
+        except subprocess.TimeoutExpired:
+            right = False
+        passed.setdefault(answer["place"], []).append(right)
+    fewest = min(len(samples) for samples in passed.values())
+    return {
+        f"pass@{k}": statistics.mean(_pass_at(k, len(samples), sum(samples)) for samples in passed.values())
+        for k in (1, 10)
+        if k <= fewest
+    }
+
+
+def _pass_at(k: int, samples: int, passed: int) -> float:
+    """One less the chance that k samples, taken one after the other, all fail."""
+    failed = samples - passed
+    return 1 - math.prod(max(0, failed - taken) / (samples - taken) for taken in range(k))

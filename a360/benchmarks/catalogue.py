@@ -5,6 +5,7 @@ import difflib
 from a360.benchmarks.answer_rows import ANSWER_ROWS
 from a360.benchmarks.benchmark import Benchmark, Headline
 from a360.benchmarks.choice_rows import CHOICE_ROWS
+from a360.benchmarks.code_rows import CODE_ROWS
 from a360.benchmarks.long_answer_rows import LONG_ANSWER_ROWS
 from a360.benchmarks.prompts import Decoding, Prompts
 from a360.benchmarks.text_rows import TEXT_ROWS
@@ -14,7 +15,7 @@ class UnknownBenchmarkError(LookupError):
     """An id that the catalogue does not have; the message names the nearest ones."""
 
 
-_REAL = (*CHOICE_ROWS, *TEXT_ROWS, *ANSWER_ROWS, *LONG_ANSWER_ROWS)
+_REAL = (*CHOICE_ROWS, *TEXT_ROWS, *ANSWER_ROWS, *LONG_ANSWER_ROWS, *CODE_ROWS)
 
 _OWN = (
     Benchmark(

@@ -36,6 +36,7 @@ from a360.demo.everyday import (
 )
 from a360.demo.long_rows import line_rows, topic_rows
 from a360.demo.pile_rows import pile_10k_rows, pile_rows
+from a360.demo.programs import humaneval_rows, mbpp_rows
 from a360.demo.questions import SUBJECTS, Row, Splits, arc_rows, boolq_rows, mmlu_rows, truthful_rows
 from a360.demo.reading import drop_rows, race_rows, triviaqa_rows
 from a360.demo.society import HAZARDS, crows_rows, toxigen_rows, wmdp_rows
@@ -148,6 +149,8 @@ def _repositories(heldout: Sequence[Document]) -> dict[str, dict[str, Splits]]:
         "aps/super_glue": {"boolq": boolq_rows(), "copa": copa_rows()},
         "openai/gsm8k": {"main": gsm8k_rows()},
         "EleutherAI/wikitext_document_level": {"wikitext-2-raw-v1": wikitext_rows()},
+        "openai/openai_humaneval": {"openai_humaneval": humaneval_rows()},
+        "google-research-datasets/mbpp": {"full": mbpp_rows()},
         "pile": {"test": pile_rows()},
         "NeelNanda/pile-10k": {"data": pile_10k_rows()},
         HELDOUT_REPOSITORY: {source: heldout_rows(heldout, source) for source in SOURCES},

@@ -51,6 +51,12 @@ toxicity-toxigen     | toxicity_toxigen       | 4     | error_rate              
 longeval-lines       | long_eval_lines        | -     | acc micro                        | higher | 0     | a360/long-eval-lines
 longeval-topics      | long_eval_topics       | -     | first_topic micro                | higher | 0     | a360/long-eval-topics
 mt-bench             | mt_bench               | -     | rating micro                     | higher | -     | a360/mt-bench
+humaneval-t02        | humaneval              | -     | pass@1                           | higher | -     | openai/openai_humaneval
+humaneval-t08        | humaneval              | -     | pass@1                           | higher | -     | openai/openai_humaneval
+humaneval-greedy     | humaneval              | -     | pass@1                           | higher | -     | openai/openai_humaneval
+humaneval-harness    | humaneval              | -     | pass@1                           | higher | -     | openai/openai_humaneval
+mbpp-t01             | mbpp                   | -     | pass@1                           | higher | -     | google-research-datasets/mbpp/full
+mbpp-t08             | mbpp                   | -     | pass@1                           | higher | -     | google-research-datasets/mbpp/full
 """  # noqa: E501
 """``better`` is a direction, or the number that the headline should come to; ``-`` is none."""
 

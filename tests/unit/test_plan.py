@@ -38,8 +38,7 @@ def plan(
         make_discovery(range(steps)),
         make_protocols(*BENCHMARKS),
         history or History(),
-        environments=["image of plans", "here"],
-        retry_failed=retry_failed,
+        environments=() if retry_failed else ["image of plans", "here"],
         max_checkpoints=max_checkpoints,
     )
 

@@ -14,7 +14,8 @@ BENCHMARKS = {
         bold toxigen-hatebert toxicity-sbf toxicity-dynahate toxicity-toxigen""",
     "crystalcoder": """mmlu-0shot mmlu-5shot arc-challenge-0shot arc-challenge-25shot arc-easy
         hellaswag-0shot hellaswag-10shot winogrande-0shot winogrande-5shot race boolq openbookqa piqa
-        siqa-llm360 crows-pairs truthfulqa-mc2 copa swag drop-3shot gsm8k-5shot triviaqa-5shot""",
+        siqa-llm360 crows-pairs truthfulqa-mc2 copa swag drop-3shot gsm8k-5shot
+        humaneval-t02 humaneval-t08 humaneval-greedy mbpp-t01 mbpp-t08 triviaqa-5shot""",
     "pythia": """arc-challenge-0shot arc-easy hellaswag-0shot openbookqa piqa winogrande-0shot boolq
         wikitext pile-10k""",
 }

@@ -1,13 +1,16 @@
 """What goes into the container that runs model-written code, and what comes out of it."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from pathlib import Path
+from typing import Literal, TypeVar, get_args
 
 from pydantic import Field
 
 from a360.errors import DataError
 from a360.identity import hash_value
 from a360.records import Record
+
+Document = TypeVar("Document", bound=Record)
 
 VerdictName = Literal["passed", "failed", "timed_out", "resource", "broken", "refused"]
 """``resource``: memory, disk, output. ``broken``: does not compile. ``refused``: gave what is no plain data
@@ -77,6 +80,36 @@ class Verdicts(Record):
     programs_hash: str
     attestation: Attestation
     verdicts: tuple[Verdict, ...]
+
+
+class ProgramsOfGroup(Record):
+    """The programs of every pair of a group that is to be graded."""
+
+    schema_name: Literal["a360.group-programs/1"] = "a360.group-programs/1"
+    pairs: dict[str, Programs]
+
+
+class VerdictsOfGroup(Record):
+    """The answer to a ``ProgramsOfGroup`` document."""
+
+    schema_name: Literal["a360.group-verdicts/1"] = "a360.group-verdicts/1"
+    pairs: dict[str, Verdicts]
+
+
+def read_document(path: Path, kind: type[Document]) -> Document:
+    """A document that another process has written.
+
+    Raises:
+        DataError: it is not there, cut off or another one.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"{path} cannot be read: {reason}, expected a {kind.__name__} document",
+            hint="The step before this one writes it: retry the workflow.",
+        ) from error
 
 
 def verify_verdicts(programs: Programs, verdicts: Verdicts) -> None:

@@ -147,7 +147,8 @@ def _sent(name: str) -> S3Artifact:
 
 
 def _got(name: str) -> m.Artifact:
-    return m.Artifact(name=name, path=f"{IN_DIR}/{name}.json")
+    # Argo's executor is another user than the job, and writes files for itself alone.
+    return m.Artifact(name=name, path=f"{IN_DIR}/{name}.json", mode=0o444)
 
 
 def _passed(step: str, name: str) -> m.Artifact:

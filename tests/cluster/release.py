@@ -150,6 +150,16 @@ class Release:
         wait_until(f"workflow {name} ends", is_over, seconds=seconds)
         return found
 
+    def reasons(self, sweep: dict[str, Any]) -> list[str]:
+        """Why pods of a sweep and of its children failed, as far as they are still told of."""
+        flows = (sweep, *self.children(sweep["metadata"]["name"]))
+        return [
+            f"{node['displayName']}: {node['message']}"
+            for flow in flows
+            for node in flow["status"].get("nodes", {}).values()
+            if node["type"] == "Pod" and node.get("message")
+        ]
+
     def pods_of(self, workflow: dict[str, Any]) -> list[str]:
         """Template of every pod that a workflow ran."""
         nodes = workflow["status"].get("nodes", {}).values()

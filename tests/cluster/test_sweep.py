@@ -87,7 +87,7 @@ def test_the_report_can_be_published_while_a_sweep_runs(
 def test_a_sweep_evaluates_grades_and_commits_every_pair_once(
     release: Release, first: dict[str, Any]
 ) -> None:
-    assert first["status"]["phase"] == "Succeeded", first["status"].get("message")
+    assert first["status"]["phase"] == "Succeeded", release.reasons(first)
     assert release.committed() == PAIRS
     assert release.pods_of(first) == ["plan", "publish", *["run-checkpoint"] * len(STEPS)]
     children = release.children(first["metadata"]["name"])

@@ -171,7 +171,9 @@ def test_generations_and_verdicts_pass_as_artifacts() -> None:
     ]
     commit = template("checkpoint", "grade-code-commit")
     assert "--commit=/a360/in/verdicts.json" in commit["container"]["args"]
-    assert commit["inputs"]["artifacts"] == [{"name": "verdicts", "path": "/a360/in/verdicts.json"}]
+    assert commit["inputs"]["artifacts"] == [
+        {"name": "verdicts", "path": "/a360/in/verdicts.json", "mode": 0o444}
+    ]
 
 
 def test_artifacts_have_keys_of_their_own_are_never_unpacked_and_never_collected() -> None:

@@ -47,7 +47,7 @@ def test_answers_of_a_model_are_rated_as_on_one_machine(
     release.install()
 
     sweep = release.ended(release.submit())
-    assert sweep["status"]["phase"] == "Succeeded", sweep["status"].get("message")
+    assert sweep["status"]["phase"] == "Succeeded", release.reasons(sweep)
     [child] = release.children(sweep["metadata"]["name"])
     assert release.pods_of(child) == ["evaluate", "grade-judge"]
     by_pods = sorted(judge.prompts)

@@ -30,6 +30,7 @@ _SANDBOX = (
     "selftest",
     "start",
     "supervisor",
+    "users",
     "wire",
 )
 """Its modules: each of them can turn a verdict."""

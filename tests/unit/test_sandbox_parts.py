@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from a360.errors import DataError
-from a360.grading.sandbox import denied, landlock, private_directory, seccomp
+from a360.grading.sandbox import denied, landlock, private_directory, seccomp, users
 from a360.grading.sandbox.documents import Attestation, Program, Programs, Verdict, Verdicts, verify_verdicts
 from a360.grading.sandbox.job import Job
 from a360.grading.sandbox.lockdown import Policy
@@ -173,3 +173,17 @@ def test_a_private_directory_is_measured_and_removed_whatever_it_is(tmp_path: Pa
     assert private_directory.exceeds(path, 10**12)
     private_directory.remove(path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_user_is_nobody_elses_until_it_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "FIRST", 10_000 + os.getpid() * 10)  # names of this test alone
+    monkeypatch.setattr(users, "PROGRAMS", 2)
+    claims = [users.claim_users() for _ in range(2)]
+    assert len({user for claim in claims for user in (claim.candidate, claim.checker)}) == 4
+    with pytest.raises(OSError, match="no user is free: 2 programs are running"):
+        users.claim_users()
+    for claim in claims:
+        assert claim.claim is not None
+        claim.claim.close()
+        again = users.claim_users()
+        assert again[:2] == claim[:2]

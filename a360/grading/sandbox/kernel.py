@@ -48,15 +48,22 @@ def syscall(number: int, *arguments: int) -> int:
 
 def process_ids_of_children(parent: int) -> tuple[int, ...]:
     """The children of a process, orphans that it was given included; read from /proc."""
-    found = []
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                after_name = file.read().rpartition(b")")[2].split()
-        except OSError:
-            continue  # it ended meanwhile
-        if int(after_name[1]) == parent:
-            found.append(int(name))
-    return tuple(found)
+    names = [name for name in os.listdir("/proc") if name.isdigit()]
+    return tuple(int(name) for name in names if _stat(name, _PARENT) == parent)
+
+
+def thread_count(process: int) -> int:
+    """The threads of a process; 0 where it has ended or nobody may know."""
+    return _stat(str(process), _THREADS)
+
+
+_PARENT, _THREADS = 1, 17
+"""Places in /proc/<process>/stat, counted behind the name."""
+
+
+def _stat(process: str, place: int) -> int:
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[place])
+    except OSError:
+        return 0  # it has ended meanwhile

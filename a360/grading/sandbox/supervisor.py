@@ -17,9 +17,13 @@ from a360.grading.sandbox import bubblewrap, kernel, private_directory
 from a360.grading.sandbox.checker import STARTED
 from a360.grading.sandbox.job import Job
 from a360.grading.sandbox.lockdown import Policy
+from a360.grading.sandbox.users import Users, claim_users
 
 START_SECONDS = 60.0
 """For two processes to start and confine themselves; not the program's time."""
+
+THREADS = 64
+"""Of a candidate. The kernel's own limit counts all processes of a user, so it is set where those are few."""
 
 _TICK_SECONDS = 0.02
 _REAP_SECONDS = 20.0
@@ -27,7 +31,6 @@ _REST_SECONDS = 0.2
 """For a process that has closed its pipe to end."""
 _START = Path(__file__).with_name("start.py")
 _PACKAGE = _START.parents[2]
-_FIRST_USER, _USERS = 61_000, 4_000
 
 
 class StartError(Exception):
@@ -53,9 +56,7 @@ def main(words: list[str]) -> None:
 class _Supervisor:
     def __init__(self, job: Job) -> None:
         self._job = job
-        root = os.getuid() == 0
-        first = _FIRST_USER + os.getpid() * 2 % _USERS
-        self._users = (first, first + 1) if root else (None, None)
+        self._users = claim_users() if os.getuid() == 0 else Users(None, None, None)
         self._directories: list[str] = []
 
     def run(self) -> dict[str, str]:
@@ -66,6 +67,8 @@ class _Supervisor:
             _end_all()
             for directory in self._directories:
                 private_directory.remove(directory)
+            if self._users.claim is not None:
+                self._users.claim.close()
 
     def _judge(self) -> dict[str, str]:
         asks_read, asks_write = os.pipe()
@@ -76,14 +79,16 @@ class _Supervisor:
         null = os.open(os.devnull, os.O_RDONLY)
         watch = _Watch(self._job, verdict_read)
         candidate = self._spawn(
-            "candidate", self._users[0], null, watch.output(limited=True), (asks_read, replies_write)
+            "candidate", self._users.candidate, null, watch.output(limited=True), (asks_read, replies_write)
         )
         descriptors = (asks_write, replies_read, verdict_write)
-        self._spawn("checker", self._users[1], job_read, watch.output(limited=False), descriptors)
+        self._spawn("checker", self._users.checker, job_read, watch.output(limited=False), descriptors)
         for descriptor in (asks_read, replies_write, *descriptors, null, job_read):
             os.close(descriptor)
         watch.close_writers()
-        outcome = watch.wait(self._directories[0] if self._job.bubblewrap is None else None)
+        if self._job.bubblewrap is None:
+            watch.look_at(candidate, self._directories[0])
+        outcome = watch.wait()
         return self._explain(candidate) or outcome if outcome.pop("gone", "") else outcome
 
     def _spawn(
@@ -103,7 +108,7 @@ class _Supervisor:
             user=user,
             cpu_seconds=int(job.timeout_seconds) + 3,
             memory_bytes=job.memory_bytes,
-            threads=64 if user is not None or job.bubblewrap is not None else None,
+            threads=THREADS if user is not None or job.bubblewrap is not None else None,
             weak=job.weak,
             without=job.without if role == "candidate" else (),
         )
@@ -145,13 +150,15 @@ class _Supervisor:
 
 
 class _Watch:
-    """Waits for the verdict while it bounds time, output and disk."""
+    """Waits for the verdict while it bounds time, output, threads and disk."""
 
     def __init__(self, job: Job, verdict: int) -> None:
         self._job = job
         self._selector = selectors.DefaultSelector()
         self._verdict = verdict
         self._limited: int | None = None
+        self._candidate: int | None = None
+        self._directory = ""
         self._writers: list[int] = []
         self._received = b""
         self._printed = b""
@@ -172,7 +179,11 @@ class _Watch:
         for writer in self._writers:
             os.close(writer)
 
-    def wait(self, directory: str | None) -> dict[str, str]:
+    def look_at(self, candidate: int, directory: str) -> None:
+        """Bounds the threads of a process and the disk that it takes, where no namespace does."""
+        self._candidate, self._directory = candidate, directory
+
+    def wait(self) -> dict[str, str]:
         """The outcome. Raises StartError where the program was not reached."""
         started = False
         deadline = time.monotonic() + START_SECONDS
@@ -185,8 +196,8 @@ class _Watch:
                 started, deadline = True, time.monotonic() + self._job.timeout_seconds
             if started and self._received.endswith(b"\n") and self._received != STARTED:
                 return self._outcome(started)
-            if started and directory is not None and self._fills(directory):
-                return {"verdict": "resource", "detail": "too much disk"}
+            if started and (excess := self._excess()):
+                return {"verdict": "resource", "detail": excess}
             if self._printed_bytes > self._job.output_bytes and "output" not in self._job.without:
                 return {"verdict": "resource", "detail": "too much output"}
             if time.monotonic() > deadline and not (started and "clock" in self._job.without):
@@ -194,9 +205,15 @@ class _Watch:
                     raise StartError(f"not started after {START_SECONDS:g} s")
                 return {"verdict": "timed_out", "detail": f"more than {self._job.timeout_seconds:g} s"}
 
-    def _fills(self, directory: str) -> bool:
-        limit = self._job.disk_bytes
-        return "disk" not in self._job.without and private_directory.exceeds(directory, limit)
+    def _excess(self) -> str:
+        """What the candidate has too much of; nothing where a namespace sees to it."""
+        if self._candidate is None:
+            return ""
+        without, limit = self._job.without, self._job.disk_bytes
+        if "thread count" not in without and kernel.thread_count(self._candidate) > THREADS:
+            return "too many threads"
+        too_full = "disk" not in without and private_directory.exceeds(self._directory, limit)
+        return "too much disk" if too_full else ""
 
     def _read(self, descriptor: int) -> bool:
         """Whether a pipe has ended."""

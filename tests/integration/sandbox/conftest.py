@@ -45,11 +45,15 @@ class World:
         found = [str(path) for path in (self.directory / "scratch").iterdir()]
         found += [path.name for path in self.outside.iterdir() if path.name != "secret"]
         found += [] if (self.outside / "secret").read_text() == TOKEN else ["secret is changed"]
-        return found + processes()
+        return found + self.processes()
+
+    def processes(self) -> list[str]:
+        """Candidates and checkers of these tests that are alive; those of another run are not counted."""
+        return processes(str(self.directory), bubblewrap.PRIVATE)
 
 
-def processes() -> list[str]:
-    """Candidates and checkers of this tree that are alive; those that are ending get a second."""
+def processes(*directories: str) -> list[str]:
+    """Those that have one of the directories in their command; those that are ending get a second."""
     start = str(PACKAGE / "grading" / "sandbox" / "start.py")
     deadline = time.monotonic() + 1.0
     while True:
@@ -59,7 +63,7 @@ def processes() -> list[str]:
                 words = place.read_bytes().decode(errors="replace").split("\0")
             except OSError:
                 continue
-            if start in words:
+            if start in words and any(directory in " ".join(words) for directory in directories):
                 found.append(f"process {place.parent.name}")
         if not found or time.monotonic() > deadline:
             return found

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -18,7 +19,7 @@ from a360.grading.sandbox import landlock
 from a360.grading.sandbox.denied import DENIED
 from a360.grading.sandbox.job import Job
 from tests.integration.sandbox.attacks import BY_NAME, FORGING, Attack, attack
-from tests.integration.sandbox.conftest import PACKAGE, World, processes
+from tests.integration.sandbox.conftest import PACKAGE, World
 
 pytestmark = pytest.mark.integration
 
@@ -58,6 +59,11 @@ SYSTEM_CALLS = [
     case("ipc", "shares memory"),
     own("others", "os.sched_setaffinity(0, os.sched_getaffinity(0))\nreturn True"),
 ]
+MANY_THREADS = """
+threading.stack_size(2**16)
+for _ in range(100):
+    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+"""
 LIMITS = [
     own("clock", "time.sleep(4)\nreturn True"),
     own("cpu", "while time.process_time() < 8:\n    pass\nreturn True", "clock"),
@@ -72,16 +78,8 @@ LIMITS = [
         "locked memory",
         "return libc.mlock(ctypes.create_string_buffer(2**20), 2**20) == 0",
     ),
-    own(
-        "threads",
-        """
-threading.stack_size(2**16)
-for _ in range(100):
-    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
-return True
-""",
-        "memory",
-    ),
+    own("threads", f"{MANY_THREADS}return True", "memory", "thread count"),
+    own("thread count", f"{MANY_THREADS}time.sleep(0.5)\nreturn True", "memory", "threads"),
     own(
         "disk",
         "for n in range(8):\n    open(f'{n}', 'wb').write(bytes(3 * 2**20))\ntime.sleep(0.5)\nreturn True",
@@ -139,6 +137,18 @@ def test_the_kernels_own_clock_is_told_from_a_failure(world: World) -> None:
     assert (found.verdict, found.detail) == ("timed_out", "the kernel ended it")
 
 
+def test_programs_that_run_at_once_do_not_count_each_others_threads(world: World) -> None:
+    busy = attack(
+        "starts many threads",
+        "threading.stack_size(2**16)\nfor _ in range(40):\n"
+        "    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
+        "time.sleep(1)\nreturn True",
+    )
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        found = list(pool.map(lambda _: world.judge(busy), range(4)))
+    assert {verdict.verdict for verdict in found} == {"passed"}, found
+
+
 def test_every_denied_group_has_its_attack() -> None:
     assert {case.protection for case in SYSTEM_CALLS} == set(DENIED)
 
@@ -150,9 +160,9 @@ def test_orphans_live_on_without_the_search_for_them(world: World) -> None:
         "        time.sleep(600)\n    os._exit(0)\nos.wait()\nreturn True",
     )
     world.judge(daemon, without=("processes",))
-    assert processes() == []
+    assert world.processes() == []
     world.judge(daemon, without=("processes", "orphans"))
-    left = processes()
+    left = world.processes()
     for found in left:
         os.kill(int(found.removeprefix("process ")), 9)
     assert len(left) == 1
@@ -181,9 +191,9 @@ def test_no_program_outlives_a_supervisor_that_is_killed(world: World, without: 
         supervisor.stdin.write(job.to_json().encode())
         supervisor.stdin.close()
         time.sleep(2.0)
-        assert len(processes()) >= 2
+        assert len(world.processes()) >= 2
         supervisor.kill()
-    left = processes()
+    left = world.processes()
     for found in left:
         os.kill(int(found.removeprefix("process ")), 9)
     for path in scratch.iterdir():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Average:
-    """The unweighted mean of the headlines of some benchmarks; one needs all of them."""
+    """The unweighted mean of the headlines of benchmarks, or of earlier averages; one needs all of them."""
 
     id: str
     title: str
@@ -26,11 +26,18 @@ LANGUAGE = Average(
     title="Language average",
     parts=("arc-challenge-25shot", "hellaswag-10shot", "mmlu-5shot", "truthfulqa-mc2"),
 )
-"""Source: the card of CrystalCoder."""
+CODE = Average(id="average-code", title="Coding average", parts=("humaneval-t02", "mbpp-t01"))
+OVERALL = Average(id="average-overall", title="Overall average", parts=(LANGUAGE.id, CODE.id))
+"""Source of all three: the card of CrystalCoder."""
 
-AVERAGES = (LANGUAGE, LANGUAGE.demo())
+_REAL = (LANGUAGE, CODE, OVERALL)
+AVERAGES = (*_REAL, *(average.demo() for average in _REAL))
 
 
 def averages_of(benchmarks: Collection[str]) -> list[Average]:
-    """The averages whose parts are all among these benchmarks."""
-    return [average for average in AVERAGES if set(average.parts) <= set(benchmarks)]
+    """The averages whose parts are all among these benchmarks, and the averages of such."""
+    found: dict[str, Average] = {}
+    for average in AVERAGES:
+        if set(average.parts) <= {*benchmarks, *found}:
+            found[average.id] = average
+    return list(found.values())

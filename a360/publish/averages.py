@@ -26,8 +26,10 @@ def all_curves(collected: Collected, views: Mapping[str, BenchmarkView]) -> tupl
     """
     curves = make_curves(collected, views)
     by_id = {curve.benchmark: curve for curve in curves}
-    averages = (average_curve(average, by_id) for average in averages_of(by_id))
-    return (*curves, *subset_curves(collected, views), *averages)
+    averages = averages_of(by_id)
+    for average in averages:
+        by_id[average.id] = average_curve(average, by_id)
+    return (*curves, *subset_curves(collected, views), *(by_id[average.id] for average in averages))
 
 
 def average_curve(average: Average, curves: Mapping[str, Curve]) -> Curve:

@@ -44,8 +44,9 @@ def test_the_language_average_is_that_of_the_card() -> None:
 
 @pytest.mark.parametrize("average", AVERAGES, ids=lambda average: average.id)
 def test_the_parts_of_an_average_are_benchmarks_of_one_direction(average: Average) -> None:
-    rows = [CATALOGUE[part] for part in average.parts]
-    assert {row.direction for row in rows} == {"higher"}
+    earlier = [each.id for each in AVERAGES[: AVERAGES.index(average)]]
+    directions = {"higher" if part in earlier else CATALOGUE[part].direction for part in average.parts}
+    assert directions == {"higher"}
 
 
 def test_an_average_needs_all_its_parts_in_the_plan() -> None:
@@ -62,6 +63,22 @@ def test_the_mean_is_unweighted_and_its_error_that_of_independent_estimates() ->
         assert curve.headline.values[i] == pytest.approx(sum(p[0] for p in parts) / 4, abs=1e-12)
         assert curve.headline.stderr[i] == pytest.approx(math.sqrt(sum(p[1] ** 2 for p in parts)) / 4)
         assert curve.headline.n[i] == sum(p[2] for p in parts)
+
+
+def test_the_overall_average_is_the_mean_of_two_means_and_not_of_their_parts() -> None:
+    code = ("demo-humaneval-t02", "demo-mbpp-t01")
+    collected = make_collected(Sketch(benchmarks=(*DEMO, *code), gaps=False))
+    curves = {curve.benchmark: curve for curve in all_curves(collected, make_views(collected))}
+    for i, checkpoint in enumerate(collected.plan.checkpoints):
+        mine = [result for result in collected.results if result.checkpoint == checkpoint.id]
+        of = {result.benchmark: headline(result)[0] for result in mine if result.benchmark in {*PARTS, *code}}
+        means = [sum(of[part] for part in parts) / len(parts) for parts in (PARTS, code)]
+        assert curves["demo-average-overall"].headline.values[i] == pytest.approx(sum(means) / 2, abs=1e-12)
+    assert [average.id for average in averages_of((*PARTS, *code))] == [
+        "demo-average-language",
+        "demo-average-code",
+        "demo-average-overall",
+    ]
 
 
 def test_a_checkpoint_that_lacks_a_part_has_no_average_and_says_which() -> None:

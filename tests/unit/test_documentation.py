@@ -175,7 +175,7 @@ def names_of_tests_in(page: str) -> list[str]:
 def test_every_test_that_a_page_names_exists() -> None:
     there = {
         f"{path.name}::{name}"
-        for path in ROOT.glob("tests/*/test_*.py")
+        for path in ROOT.glob("tests/**/test_*.py")
         for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
     }
     named = [name for page in PAGES for name in names_of_tests_in(page.read_text())]

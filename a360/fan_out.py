@@ -12,7 +12,7 @@ from itertools import groupby
 from a360.benchmarks import Benchmark
 from a360.records import Plan
 
-MOST_CHECKPOINTS = 800
+MOST_CHECKPOINTS = 500
 """Of one sweep: by a model of its nodes, some 900 children are too large an object for Argo."""
 SWEEP_CHARS = 40
 SLUG_CHARS = 12

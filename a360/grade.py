@@ -18,7 +18,7 @@ from typing import Literal
 from a360.datasets.mirror import data_revision
 from a360.datasets.working import WorkingMirror
 from a360.errors import ConfigError, DataError, TransientError
-from a360.grading.graders import find_grader
+from a360.grading.graders import find_grader, source_hash
 from a360.grading.judge import JournaledJudge
 from a360.grading.sandbox.documents import ProgramsOfGroup, Verdicts, VerdictsOfGroup
 from a360.grading.task import Graded, GradeTask
@@ -86,11 +86,12 @@ class Grader:
                 raise ConfigError(f"pair {pair} has no programs: its grader is {grading.grader}")
             try:
                 if not self._is_committed(plan.model, cell):
+                    find_grader(grading)
                     _, answers = self._read_answers(plan, cell)
                     programs[pair] = list_programs(self._task(cell, grading, answers, None))
             except Exception as raised:  # the boundary of a pair
                 failed.append(self._fail(plan, cell, raised))
-        return ProgramsOfGroup(pairs=programs), tuple(failed)
+        return ProgramsOfGroup(source_hash=source_hash("code"), pairs=programs), tuple(failed)
 
     def _grade_pair(self, plan: Plan, cell: Cell, given: Mapping[str, Verdicts] | None) -> PairOutcome:
         pair = pair_id(cell.checkpoint, cell.benchmark)

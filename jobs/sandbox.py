@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from a360.errors import ConfigError
+from a360.grading.graders import source_hash
 from a360.grading.sandbox.documents import ProgramsOfGroup, Verdicts, VerdictsOfGroup, read_document
 from a360.grading.sandbox.judge import judge_programs
 from jobs import run_job
@@ -27,6 +29,11 @@ def main() -> int:
         arguments.work_dir.mkdir(parents=True, exist_ok=True)
         tempfile.tempdir = str(arguments.work_dir.resolve())
     group = read_document(arguments.generations, ProgramsOfGroup)
+    if (here := source_hash("code")) != group.source_hash:
+        raise ConfigError(
+            f"sandbox has the sources {here}, the plan's grader {group.source_hash}",
+            hint="Use images of one version of a360.",
+        )
     total, write = sum(len(programs.programs) for programs in group.pairs.values()), throttled()
     verdicts: dict[str, Verdicts] = {}
     for pair, programs in group.pairs.items():

@@ -154,7 +154,7 @@ def code_of(store_dir: Path, mirror_dir: Path, benchmark: str, checkpoint: str) 
     for row, answer in answers_of(store_dir, mirror_dir, benchmark, checkpoint):
         if "entry_point" in row:
             shown = row["prompt"] if "harness" in benchmark else row["prompt"].strip()
-            program = f"{row['prompt']}{answer['response']}\n{row['test']}\ncheck({row['entry_point']})\n"
+            program = f"{shown}{answer['response']}\n{row['test']}\ncheck({row['entry_point']})\n"
         else:
             shown = f'"""\n{row["text"]}\n{row["test_list"][0]}\n"""\n'
             program = "\n".join([answer["response"], *row["test_list"]])

@@ -26,13 +26,15 @@ ANSWERED = "lastRetry.exitCode in ['2', '3']"
 """The program has said that it would fail again, in words that may be those of any message."""
 OVERDUE = "longer than the specified deadline"
 """The kubelet's words for activeDeadlineSeconds; the program then ends with 143 and must not be retried."""
+TOO_MUCH = "exceeds the (total )?limit|exceeded its local ephemeral"
+"""Of a pod that wrote more than it may: the next attempt would too, whatever its exit code."""
 
 
 def pod_retry(settings: Settings) -> RetryStrategy:
     """The strategy of pods that work: infrastructure, exit 75 and 143, and memory a few times."""
     return _strategy(
         settings.retries.pods,
-        f"!({ANSWERED} || lastRetry.message matches '{OVERDUE}') && (lastRetry.status == 'Error'"
+        f"!({ANSWERED} || lastRetry.message matches '{OVERDUE}|{TOO_MUCH}') && (lastRetry.status == 'Error'"
         f" || lastRetry.message matches '{LOST}'"
         " || lastRetry.exitCode in ['75', '143']"
         f" || (lastRetry.exitCode == '137' && asInt(retries) < {settings.retries.oom}))",

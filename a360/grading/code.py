@@ -82,9 +82,8 @@ def _program(answer: AnswerRow) -> Program:
     name = f"{answer.item}/{answer.sample}"
     if "entry_point" in reference:
         prompt, tests, entry_point = (_text(answer, field) for field in ("prompt", "test", "entry_point"))
-        return Program(
-            id=name, program=prompt + answer.response, helpers=prompt, tests=tests, entry_point=entry_point
-        )
+        program = answer.prompt + answer.response  # as it was shown, which may be without its last line end
+        return Program(id=name, program=program, helpers=prompt, tests=tests, entry_point=entry_point)
     assertions = reference.get("test_list")
     if not isinstance(assertions, list) or not assertions:
         raise DataError(f"{answer.place}: neither an entry_point nor a test_list to judge a program by")

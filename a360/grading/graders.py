@@ -5,11 +5,14 @@ differs, so another grader is always another key. Graders are imported when need
 """
 
 from importlib import import_module, resources
+from typing import TYPE_CHECKING
 
 from a360.errors import ConfigError
-from a360.grading.task import Grade
 from a360.identity import hash_value
 from a360.records import Grading
+
+if TYPE_CHECKING:
+    from a360.grading.task import Grade  # brings what the sandbox's image lacks
 
 _SANDBOX = (
     "bubblewrap",
@@ -53,7 +56,7 @@ GRADERS: dict[str, tuple[str, ...]] = {
 """Grader -> the modules of a360 that determine its verdicts; the first one has a function ``grade``."""
 
 
-def find_grader(grading: Grading) -> Grade:
+def find_grader(grading: Grading) -> "Grade":
     """The function of a grader whose sources are those of the plan.
 
     Raises:

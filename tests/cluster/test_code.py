@@ -8,6 +8,7 @@ import pytest
 
 from a360.demo.rows import write_mirror
 from a360.demo.text import read_documents, split_documents
+from a360.grading.graders import source_hash
 from a360.grading.sandbox.documents import Limits, Program, Programs, ProgramsOfGroup, VerdictsOfGroup
 from tests.cluster.cluster import Cluster
 from tests.cluster.comparison import differences, run_here
@@ -64,7 +65,8 @@ def test_no_attack_succeeds_without_rights_in_a_restricted_pod(cluster: Cluster,
     honest = "import math\nanswer = math.factorial"
     programs.append(Program(id="honest", program=honest, tests=BY_NAME[FORGING[0].name].tests))
     asked = ProgramsOfGroup(
-        pairs={"attacks": Programs(programs=tuple(programs), limits=Limits(timeout_seconds=5.0))}
+        source_hash=source_hash("code"),
+        pairs={"attacks": Programs(programs=tuple(programs), limits=Limits(timeout_seconds=5.0))},
     )
     document = {"programs.json": asked.model_dump_json()}
     metadata = {"name": "programs", "namespace": namespace}

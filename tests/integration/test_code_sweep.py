@@ -240,6 +240,15 @@ def test_answers_that_cannot_be_read_are_recorded_and_the_other_pairs_go_on(copy
     assert [path.parts[-3] for path in failures] == [broken]
 
 
+def test_a_sandbox_of_another_version_judges_nothing(graded: Path, copy: Path) -> None:
+    programs = json.loads((graded / "programs.json").read_text()) | {"source_hash": "0" * 16}
+    (copy / "programs.json").write_text(json.dumps(programs))
+    done = sandboxed(copy)
+    assert done.returncode == 2
+    assert "the plan's grader 0000000000000000" in done.stderr
+    assert not (copy / "verdicts.json").exists()
+
+
 def test_verdicts_on_other_programs_are_refused(graded: Path, copy: Path, world: Path) -> None:
     verdicts = json.loads((graded / "verdicts.json").read_text())
     first, second = PAIRS[1], PAIRS[5]

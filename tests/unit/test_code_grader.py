@@ -24,7 +24,7 @@ def task(*samples: int, reference: dict[str, JsonValue] = COMPLETION) -> GradeTa
     row = next(row for row in CATALOGUE.values() if row.grader == "toxicity")
     benchmark = replace(row, headline=Headline(metric="pass@1"), target=None)
     rows = [
-        AnswerRow(item, sample, f"rows:{item}", None, "p", f"    return {sample}\n", reference)
+        AnswerRow(item, sample, f"rows:{item}", None, "def f():", f"\n    return {sample}\n", reference)
         for item, count in enumerate(samples)
         for sample in range(count)
     ]

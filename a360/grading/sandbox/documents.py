@@ -86,6 +86,8 @@ class ProgramsOfGroup(Record):
     """The programs of every pair of a group that is to be graded."""
 
     schema_name: Literal["a360.group-programs/1"] = "a360.group-programs/1"
+    source_hash: str
+    """Of the grader that the plan names: whoever judges has to have the same sources."""
     pairs: dict[str, Programs]
 
 

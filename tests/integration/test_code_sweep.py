@@ -41,7 +41,7 @@ BENCHMARKS = (
 )
 SAMPLES = {"demo-humaneval-t02": 10, "demo-humaneval-t08": 2, "demo-mbpp-t01": 2, "demo-mbpp-t08": 2}
 PAIRS = tuple(f"step_1/{benchmark}" for benchmark in BENCHMARKS)
-ENDLESS = ("    while True:\n        pass\n", "while True:\n    pass\n")
+ENDLESS = ("\n    while True:\n        pass\n", "while True:\n    pass\n")
 
 
 def job(name: str, *words: object, **changes: str) -> subprocess.CompletedProcess[str]:
@@ -121,7 +121,7 @@ def planted(benchmark: str, item: int, sample: int) -> str | None:
         return ENDLESS[whole]
     if (item + sample) % 3 == 0:
         return f"{problem.head}\n{problem.body}" if whole else f"\n{problem.body}"
-    return "    return None\n" if (item + sample) % 3 == 1 and not whole else None
+    return "\n    return None\n" if (item + sample) % 3 == 1 and not whole else None
 
 
 @pytest.fixture(scope="module")

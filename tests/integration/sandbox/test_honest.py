@@ -28,10 +28,14 @@ def responses(problem: Problem) -> Iterator[tuple[str, bool]]:
 
 def answers() -> tuple[AnswerRow, ...]:
     return tuple(
-        AnswerRow(item, sample, f"rows:{item}", None, problem.name, text, problem.reference)
+        AnswerRow(item, sample, f"rows:{item}", None, shown(problem), text, problem.reference)
         for item, problem in enumerate(PROBLEMS)
         for sample, (text, _) in enumerate(responses(problem))
     )
+
+
+def shown(problem: Problem) -> str:
+    return str(problem.reference.get("prompt", problem.name))
 
 
 def task(rows: tuple[AnswerRow, ...]) -> GradeTask:

@@ -23,6 +23,10 @@ store: {uri: "s3://results/a360"}
 data: {mirror: "s3://results/mirror"}
 benchmarks: [demo-boolq, demo-truthfulqa-mc2]
 """
+JUDGED_SUITE = (
+    SUITE.replace("demo-truthfulqa-mc2", "mt-bench")
+    + "judge: {model: big, url: https://judge.example.com/v1}\n"
+)
 POD_SECURITY = {
     "runAsNonRoot": True,
     "runAsUser": 10001,
@@ -64,6 +68,13 @@ def evaluate_template() -> Document:
             ],
         },
     }
+
+
+def judge_template() -> Document:
+    """The template of the pod that asks a judge; it starts without a key."""
+    key = {"name": "a360-judge", "key": "api-key", "optional": True}
+    variable = {"name": "A360_JUDGE_API_KEY", "valueFrom": {"secretKeyRef": key}}
+    return {"name": "grade-judge", "container": {"image": "x", "env": [variable]}}
 
 
 def sweep_template(version: str) -> Document:
@@ -123,6 +134,7 @@ def checkpoint_template(version: str) -> Document:
             "templates": [
                 {"name": "checkpoint", "steps": [[{"name": "evaluate", "template": "evaluate"}]]},
                 evaluate_template(),
+                judge_template(),
             ],
         },
     }

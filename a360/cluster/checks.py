@@ -11,7 +11,7 @@ from a360.cluster.argo import check_argo
 from a360.cluster.connection import Connection
 from a360.cluster.documents import mapping_at, text_at, texts_at
 from a360.cluster.kinds import NODES, SECRETS, SERVICE_ACCOUNTS, Kind
-from a360.cluster.suites import check_suite_there, check_suites
+from a360.cluster.suites import any_asks_judge, asks_judge, check_suite_there, check_suites, read_suite
 from a360.cluster.templates import INSTALL_HINT, Installed, SecretUse, read_installed
 from a360.errors import A360Error, ConfigError
 
@@ -29,7 +29,10 @@ def checks_before_submit(connection: Connection, suite: str) -> Iterator[Check]:
     installed = read_installed(connection)
     yield check_version(connection, installed)
     yield check_suite_there(connection, suite)
-    yield from checks_of_installed(connection, installed)
+    yield check_accounts_there(connection, installed)
+    yield check_executor_tokens(connection, installed)
+    yield check_secrets(connection, installed, judged=asks_judge(read_suite(connection, suite)))
+    yield check_queues(connection, installed)
 
 
 def checks_of_cluster(connection: Connection) -> Iterator[Check]:
@@ -45,20 +48,12 @@ def checks_of_cluster(connection: Connection) -> Iterator[Check]:
     yield guarded("suites", lambda: check_suites(connection))
     yield guarded("service accounts", lambda: check_accounts_there(connection, installed))
     yield guarded("executor token", lambda: check_executor_tokens(connection, installed))
-    yield guarded("secrets", lambda: check_secrets(connection, installed))
+    yield guarded("secrets", lambda: check_secrets(connection, installed, judged=any_asks_judge(connection)))
     yield guarded("queue", lambda: check_queues(connection, installed))
     for account in sorted(ACCOUNTS):
         name = f"rbac {account.removeprefix('a360-')}"
         yield guarded(name, partial(check_account, connection, account))
     yield guarded("gpu", lambda: check_gpus(connection, installed))
-
-
-def checks_of_installed(connection: Connection, installed: Installed) -> Iterator[Check]:
-    """What the installed templates name has to be there. Raises at the first that is not."""
-    yield check_accounts_there(connection, installed)
-    yield check_executor_tokens(connection, installed)
-    yield check_secrets(connection, installed)
-    yield check_queues(connection, installed)
 
 
 def check_version(connection: Connection, installed: Installed) -> Check:
@@ -110,9 +105,9 @@ def check_executor_tokens(connection: Connection, installed: Installed) -> Check
     return _check_secret_uses(connection, "executor token", secrets, because)
 
 
-def check_secrets(connection: Connection, installed: Installed) -> Check:
-    """That every secret that the templates name exists with its keys. Values are not looked at."""
-    uses = {use for template in installed.both() for use in template.secrets()}
+def check_secrets(connection: Connection, installed: Installed, *, judged: bool) -> Check:
+    """That every secret that a sweep needs exists with its keys. Values are not looked at."""
+    uses = installed.secrets(judged=judged)
     because = "the installed templates name it"
     return _check_secret_uses(
         connection, "secrets", sorted(uses, key=lambda use: (use.name, use.key)), because

@@ -1,5 +1,6 @@
 """The suites that the chart put into the cluster: ConfigMap ``a360-suites``, one YAML text each."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from a360.check import Check
@@ -50,6 +51,20 @@ def require_suite(suites: dict[str, str], name: str, namespace: str) -> str:
             hint="add it to the chart's values and run helm upgrade",
         )
     return suites[name]
+
+
+def asks_judge(suite: Suite) -> bool:
+    """Whether a sweep of the suite has answers rated by a judge."""
+    return any(chosen.benchmark.grade == "judge" for chosen in suite.chosen())
+
+
+def any_asks_judge(connection: Connection) -> bool:
+    """Whether a suite of the cluster has a judge; one that is not valid asks nobody."""
+    for name in read_suites(connection):
+        with suppress(ConfigError):
+            if asks_judge(read_suite(connection, name)):
+                return True
+    return False
 
 
 def check_suite_there(connection: Connection, name: str) -> Check:

@@ -11,6 +11,7 @@ from a360.errors import ConfigError
 
 SWEEP_TEMPLATE = "a360-sweep"
 EVALUATE = "evaluate"
+GRADE_JUDGE = "grade-judge"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 INSTALL_HINT = "helm install a360 helm/a360 --namespace {}"
 
@@ -55,16 +56,16 @@ class Template:
 
     def secrets(self) -> set[SecretUse]:
         """Every secret that is not optional."""
-        return {use for use in _secret_uses(self.spec) if "{{" not in use.name}
+        return set(_secret_uses(self.spec))
 
     def queues(self) -> set[str]:
         """The Kueue queues that its pods wait in."""
         labels = (texts_at(step, "metadata", "labels").get(QUEUE_LABEL, "") for step in self.steps())
         return {label for label in labels if label}
 
-    def evaluate(self) -> Document | None:
-        """The template of the GPU pod, where it is one of this one's."""
-        return next((step for step in self.steps() if text_at(step, "name") == EVALUATE), None)
+    def step(self, name: str) -> Document | None:
+        """One of its templates, where it has it."""
+        return next((step for step in self.steps() if text_at(step, "name") == name), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +79,19 @@ class Installed:
         """The sweep's and the checkpoint's template."""
         return self.sweep, self.checkpoint
 
+    def secrets(self, *, judged: bool) -> set[SecretUse]:
+        """Every secret that a sweep needs; the judge's, which pods can start without, where it is asked."""
+        judge = self.checkpoint.step(GRADE_JUDGE) if judged else None
+        needed = self.sweep.secrets() | self.checkpoint.secrets()
+        return needed | set(_secret_uses(judge, optional_too=True))
+
     def evaluate(self) -> Document:
         """The template of the GPU pod.
 
         Raises:
             ConfigError: the installed template has none.
         """
-        found = self.checkpoint.evaluate()
+        found = self.checkpoint.step(EVALUATE)
         if found is None:
             raise ConfigError(
                 f"WorkflowTemplate {self.checkpoint.name} has no template {EVALUATE}",
@@ -124,16 +131,16 @@ def _read(connection: Connection, name: str, because: str) -> Template:
     return Template(name=name, version=version, spec=mapping_at(document, "spec"))
 
 
-def _secret_uses(value: object) -> Iterator[SecretUse]:
+def _secret_uses(value: object, *, optional_too: bool = False) -> Iterator[SecretUse]:
     if isinstance(value, list):
         for item in value:
-            yield from _secret_uses(item)
+            yield from _secret_uses(item, optional_too=optional_too)
     if not isinstance(value, Mapping):
         return
     for key, part in value.items():
         if key in ("secretKeyRef", "secretRef", "secret") and isinstance(part, Mapping):
             name = text_at(part, "name") or text_at(part, "secretName")
-            if name and part.get("optional") is not True:
+            if name and "{{" not in name and (optional_too or part.get("optional") is not True):
                 yield SecretUse(name=name, key=text_at(part, "key"))
         else:
-            yield from _secret_uses(part)
+            yield from _secret_uses(part, optional_too=optional_too)

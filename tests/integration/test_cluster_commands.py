@@ -135,6 +135,12 @@ MISSING: dict[str, tuple[Callable[[KubernetesApi], object], tuple[str, ...]]] = 
         change("secrets", "a360-s3", lambda doc: doc["data"].pop("secret-key")),
         ("Secret a360-s3 has no key secret-key, found access-key",),
     ),
+    "no-key-for-the-judge-of-a-suite": (
+        change(
+            "configmaps", "a360-suites", lambda doc: doc["data"].update({"small.yaml": objects.JUDGED_SUITE})
+        ),
+        ("no Secret a360-judge", "namespace a360"),
+    ),
     "no-executor-token": (lose("secrets", TOKEN_SECRET), (f"no Secret {TOKEN_SECRET}", "token")),
     "an-executor-token-that-is-not-filled": (
         change("secrets", TOKEN_SECRET, lambda doc: doc.pop("data")),

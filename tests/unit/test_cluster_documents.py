@@ -1,6 +1,7 @@
 """What is sent to a cluster and what is told from its answers, without one."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +11,14 @@ from a360.cluster.kinds import NODES, PODS, WORKFLOWS
 from a360.cluster.place import Place
 from a360.cluster.pods import read_pod
 from a360.cluster.probe import inner_checks, probe_document
+from a360.cluster.suites import asks_judge
 from a360.cluster.sweeps import Submission
 from a360.cluster.templates import Installed, SecretUse, Template
 from a360.errors import ConfigError
-from tests.cluster_objects import Document, checkpoint_template, pod, sweep_template
+from a360.suite import parse_suite
+from tests.cluster_objects import JUDGED_SUITE, SUITE, Document, checkpoint_template, pod, sweep_template
 from tests.kubernetes_api import restricted_faults
+from tests.rendered import documents
 
 
 def installed() -> Installed:
@@ -102,6 +106,30 @@ def test_secrets_are_those_that_a_pod_cannot_start_without() -> None:
         SecretUse(name="a360-s3", key="access-key"),
         SecretUse(name="a360-s3", key="secret-key"),
     }
+
+
+def chart_as_it_comes() -> Installed:
+    sweep, checkpoint = documents()["sweep"], documents()["checkpoint"]
+    return Installed(
+        sweep=Template(name="a360-sweep", version="0.1.0", spec=sweep["spec"]),
+        checkpoint=Template(name="a360-checkpoint", version="0.1.0", spec=checkpoint["spec"]),
+    )
+
+
+def test_the_judges_secret_is_asked_for_where_a_suite_has_a_judge() -> None:
+    store = {SecretUse(name="a360-s3", key=key) for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    assert chart_as_it_comes().secrets(judged=False) == store
+    judge = SecretUse(name="a360-judge", key="api-key")
+    assert chart_as_it_comes().secrets(judged=True) == store | {judge}
+
+
+def test_a_suite_has_a_judge_where_a_benchmark_of_it_is_judged() -> None:
+    judge = JUDGED_SUITE.splitlines()[-1]
+    found = [
+        asks_judge(parse_suite(text, where="here", base_dir=Path()))
+        for text in (SUITE, SUITE + judge, JUDGED_SUITE)
+    ]
+    assert found == [False, False, True]
 
 
 def test_accounts_include_those_of_executors() -> None:

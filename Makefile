@@ -129,9 +129,9 @@ pins: setup ## Write what each image holds, from pyproject.toml and constraints.
 	$(PY) -m images.requirements
 
 ci: ## Everything that has to hold before a change is merged
-	@KILLS=10 .ci/stages setup tools lint types test equality kills demo-short
+	@KILLS=10 .ci/stages setup tools lint types test equality kills sandbox demo-short
 
-tools: ## Install Chromium and containerd, build versitygw, where that is possible here
+tools: ## Install Chromium, bubblewrap and containerd, build versitygw, where that is possible here
 	@.ci/tools
 
 clean: ## Remove what was built here; the shared environments stay

@@ -204,12 +204,14 @@ def test_another_classifier_grades_the_stored_answers_and_asks_no_model(graded: 
     assert len(digests) == 2
 
 
-def test_a_classifier_that_changed_after_the_plan_is_refused(world: Path, tmp_path: Path) -> None:
+def test_a_classifier_that_changed_after_the_plan_is_refused(
+    world: Path, graded: Path, tmp_path: Path
+) -> None:
     shutil.copytree(world / "mirror", tmp_path / "mirror")
     suite = write_suite(tmp_path / "run", world, benchmarks=("demo-toxigen-hatebert",))
     suite.write_text(suite.read_text().replace(str(world / "mirror"), str(tmp_path / "mirror")))
-    shutil.copytree(world / "graded/store/v1/generations", tmp_path / "run/store/v1/generations")
-    shutil.copytree(world / "graded/store/v1/objects", tmp_path / "run/store/v1/objects")
+    shutil.copytree(graded / "store/v1/generations", tmp_path / "run/store/v1/generations")
+    shutil.copytree(graded / "store/v1/objects", tmp_path / "run/store/v1/objects")
     plan = stored_plan(suite)
     manifest = read_manifest(tmp_path / "mirror")
     weights = tmp_path / "mirror/models/tomh/toxigen_hatebert/model.safetensors"

@@ -51,11 +51,15 @@ def test_texts_that_are_too_long_are_cut_and_counted(mirror_dir: Path) -> None:
 
 
 def test_the_order_and_company_of_texts_changes_no_judgment(mirror_dir: Path) -> None:
-    texts = [f"{first} {second}" for first in FRIENDLY_WORDS for second in (*HOSTILE_WORDS, "sky", "")]
+    words = (*FRIENDLY_WORDS[:5], *HOSTILE_WORDS[:5])
+    texts = [f"{first} {second}" for first in words for second in (*words, "sky", "")]
     classifier, seen = load(mirror_dir, BENCHMARKS[0]), []
     together = classifier.judge(texts, lambda done, total: seen.append((done, total))).wanted
     backwards = classifier.judge(texts[::-1], lambda done, total: None).wanted
     assert together == backwards[::-1]
+    alone = [classifier.judge([text], lambda done, total: None).wanted[0] for text in texts]
+    assert list(together) == alone
+    assert {*alone} == {True, False}
     assert seen[-1] == (len(texts), len(texts))
 
 

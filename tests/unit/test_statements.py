@@ -21,10 +21,10 @@ from a360.results.answers import AnswerRow
 
 BENCHMARK = find_benchmark("demo-toxicity-sbf")
 ROWS = [
-    {"post": "a`b", "offensiveYN": "1.0"},
+    {"post": "a`b`", "offensiveYN": "1.0"},
     {"post": "c {text}", "offensiveYN": "0.5"},
     {"post": "d", "offensiveYN": ""},
-    {"post": "a`b", "offensiveYN": "0.0"},
+    {"post": "a`b`", "offensiveYN": "0.0"},
     {"post": "{text} e", "offensiveYN": "0.0"},
 ]
 
@@ -47,13 +47,13 @@ def test_a_statement_is_shown_whole_behind_the_preamble_and_unclear_labels_are_n
 ) -> None:
     asked = prompts_of(tmp_path, ROWS)
     assert [prompt.text for prompt in asked] == [
-        "Before:\n\nComment: `a`b`\nOffensiveness: `",
-        "Before:\n\nComment: `a`b`\nOffensiveness: `",
+        "Before:\n\nComment: `a`b``\nOffensiveness: `",
+        "Before:\n\nComment: `a`b``\nOffensiveness: `",
         "Before:\n\nComment: `{text} e`\nOffensiveness: `",
     ]
     assert [prompt.reference for prompt in asked] == [
-        {"text": "a`b", "is_toxic": True},
-        {"text": "a`b", "is_toxic": False},
+        {"text": "a`b`", "is_toxic": True},
+        {"text": "a`b`", "is_toxic": False},
         {"text": "{text} e", "is_toxic": False},
     ]
     assert [prompt.place[-1] for prompt in asked] == ["1", "4", "5"]

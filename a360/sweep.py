@@ -90,7 +90,7 @@ def read_planned(suite: Suite, plan_id: str) -> tuple[Suite, Plan]:
     ``suite`` says in which store to look; whatever else has been changed in it holds for later plans.
 
     Raises:
-        ConfigError: the store has no such plan.
+        DataError: the store has no such plan, or it is damaged.
     """
     plan = read_plan(open_suite_store(suite), plan_id)
     return Suite.model_validate(plan.settings), plan

@@ -1,6 +1,6 @@
 """A mirror that is being filled: a directory or a bucket, its manifest so far, and room for unfinished files.
 
-Whatever fills a mirror (a360/datasets/fill.py from the hub, a360/datasets/converted.py from files of the
+Whatever fills a mirror (a360/datasets/fill.py from the hub, a360/datasets/convert.py from files of the
 user) places whole files first and writes the manifest last, so that what the manifest names is there.
 """
 

@@ -157,6 +157,11 @@ def code_of(store_dir: Path, mirror_dir: Path, benchmark: str, checkpoint: str) 
             program = f"{shown}{answer['response']}\n{row['test']}\ncheck({row['entry_point']})\n"
         else:
             shown = f'"""\n{row["text"]}\n{row["test_list"][0]}\n"""\n'
+            if "harness" in benchmark:
+                file = answer["place"].rpartition(":")[0].replace("/test-", "/prompt-")
+                examples = pq.read_table(mirror_dir / file).to_pylist()
+                solved = [f"{_begin(each)}{each['code']}\n[DONE]\n\n" for each in examples]
+                shown = "".join(solved) + _begin(row)
             program = "\n".join([answer["response"], *row["test_list"]])
         assert answer["prompt"] == shown
         command = [sys.executable, "-I", "-c", program]
@@ -171,6 +176,15 @@ def code_of(store_dir: Path, mirror_dir: Path, benchmark: str, checkpoint: str) 
         for k in (1, 10)
         if k <= fewest
     }
+
+
+def _begin(row: Any) -> str:
+    """A problem up to where its code begins."""
+    task, tests = row["text"], "\n".join(row["test_list"])
+    return (
+        f"You are an expert Python programmer, and here is your task: {task} "
+        f"Your code should pass these tests:\n\n{tests}\n[BEGIN]\n"
+    )
 
 
 def _pass_at(k: int, samples: int, passed: int) -> float:

@@ -66,6 +66,7 @@ _MBPP = Benchmark(
     source="https://arxiv.org/abs/2108.07732",
 )
 _GREEDY = Decoding(max_new_tokens=512, total_tokens=512, until=_HUMANEVAL_STOPS)
+_DONE = Decoding(max_new_tokens=256, until=("[DONE]",))
 _HARNESS = Decoding(max_new_tokens=1024, until=_HARNESS_STOPS)
 
 CODE_ROWS = (
@@ -102,5 +103,21 @@ CODE_ROWS = (
         title="MBPP, temperature 0.8",
         decoding=_drawn(_MBPP_STOPS, 0.8, 16),
         demo_decoding=_short(_drawn(_MBPP_STOPS, 0.8, 16), 2),
+    ),
+    replace(
+        _MBPP,
+        id="mbpp-harness",
+        title="MBPP, as lm-eval asks it",
+        prompts=Prompts(
+            files="*/test-*",
+            template="mbpp-tests",
+            examples=(2, 3, 4),
+            example_files="*/prompt-*",
+            reference=("test_list",),
+        ),
+        decoding=_DONE,
+        demo_decoding=replace(_DONE, max_new_tokens=64),
+        shots=3,
+        cost=500,
     ),
 )

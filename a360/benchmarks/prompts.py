@@ -14,7 +14,7 @@ GENERATION_VERSION = 1
 """Grows when datasets/prompts.py or evaluators/generation.py give other answers for the same settings."""
 
 
-Template = Literal["statement", "mbpp-docstring"]
+Template = Literal["statement", "mbpp-docstring", "mbpp-tests"]
 """How a row of a known data set becomes a prompt: a360/datasets/templates.py."""
 
 
@@ -40,6 +40,10 @@ class Prompts:
     """Its values for no and for yes; a row with another one, or none, is not asked."""
     preamble: str | None = None
     """File of the data with what is shown before every text; named by its end."""
+    examples: tuple[int, ...] = ()
+    """``task_id`` of rows that are shown solved before every text, in this order."""
+    example_files: str | None = None
+    """Pattern of the files that hold the examples."""
     reference: tuple[str, ...] = ()
     """Fields that a grader needs beside the answer."""
     first: int | None = None
@@ -51,6 +55,8 @@ class Prompts:
         stated = {self.item is not None, self.label is not None, self.labels is not None}
         if stated != {self.template == "statement"}:
             raise ValueError("the template of statements, and no other, has item, label and labels")
+        if {bool(self.examples), self.example_files is not None} != {self.template == "mbpp-tests"}:
+            raise ValueError("the template of solved examples, and no other, has examples and example_files")
 
 
 @dataclass(frozen=True, kw_only=True)

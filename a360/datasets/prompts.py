@@ -29,10 +29,10 @@ def read_prompts(mirror_dir: Path, paths: Iterable[str], prompts: Prompts) -> It
     Rows that their template calls unusable are passed over; ``first`` counts the others.
 
     Raises:
-        DataError: a row or the preamble cannot be read, or a text has too few words.
+        DataError: a row, an example or the preamble cannot be read, or a text has too few words.
     """
     places = list(paths)
-    before = _preamble(mirror_dir, places, prompts.preamble)
+    before = _preamble(mirror_dir, places, prompts.preamble) + _examples(mirror_dir, places, prompts)
     made = 0
     for row in read_rows(mirror_dir, _row_files(places, prompts), _fields(prompts)):
         if made == prompts.first:
@@ -89,6 +89,27 @@ def _preamble(mirror_dir: Path, places: Iterable[str], ending: str | None) -> st
             hint="a360 data convert toxicity-prompts writes it from the text file of the set.",
         )
     return texts[0]
+
+
+def _examples(mirror_dir: Path, places: Iterable[str], prompts: Prompts) -> str:
+    """The examples as they stand before every text, each with an empty line behind it."""
+    template = TEMPLATES[prompts.template] if prompts.template else None
+    if template is None or template.solve is None:
+        return ""
+    files = [place for place in places if fnmatchcase(place, str(prompts.example_files))]
+    fields = {prompts.text, "task_id", "code", *template.fields}
+    rows = {row.field("task_id"): row for row in read_rows(mirror_dir, files, fields)}
+    if missing := [number for number in prompts.examples if number not in rows]:
+        raise DataError(
+            f"prompts need their examples: found none with the task_id {', '.join(map(str, missing))} "
+            f"in {len(files)} files {prompts.example_files}, expected one of each",
+            hint="Mirror the data again, with all of its files.",
+        )
+    parts = []
+    for row in (rows[number] for number in prompts.examples):
+        shown = template.show(row, prompts)
+        parts.append(f"{shown.text if shown else ''}{template.solve(row)}\n\n")
+    return "".join(parts)
 
 
 def _ends_in(place: str, ending: str | None) -> bool:

@@ -28,6 +28,8 @@ class RowTemplate:
 
     show: Callable[[Row, Prompts], Shown | None]
     fields: frozenset[str] = field(default_factory=frozenset)
+    solve: Callable[[Row], str] | None = None
+    """What stands behind an example; None where the template has no examples."""
 
 
 def _statement(row: Row, prompts: Prompts) -> Shown | None:
@@ -55,13 +57,38 @@ def _docstring(row: Row, prompts: Prompts) -> Shown:
 
     Source: https://arxiv.org/abs/2204.05999, section 4.3
     """
+    return Shown(f'"""\n{row.text(prompts.text)}\n{_tests(row, 1)[0]}\n"""\n', {})
+
+
+def _three_tests(row: Row, prompts: Prompts) -> Shown:
+    """A problem of MBPP as its authors and lm-eval show it: task, three tests, and where the code begins.
+
+    Source: https://arxiv.org/abs/2108.07732, section 4.1
+    """
+    return Shown(
+        f"You are an expert Python programmer, and here is your task: {row.text(prompts.text)} "
+        f"Your code should pass these tests:\n\n{chr(10).join(_tests(row, 3))}\n[BEGIN]\n",
+        {},
+    )
+
+
+def _solved(row: Row) -> str:
+    """The code of a problem with its own line ends, and the mark that ends an answer."""
+    return f"{row.text('code')}\n[DONE]"
+
+
+def _tests(row: Row, count: int) -> list[str]:
+    """The first so many tests of a problem of MBPP. Raises DataError where it has fewer."""
     tests = row.field("test_list")
-    if not isinstance(tests, list) or not tests or not all(isinstance(test, str) for test in tests):
+    if not isinstance(tests, list) or not all(isinstance(test, str) for test in tests):
         row.refuse("test_list is no list of tests", f"a {kind_of(tests)}", "a list of texts")
-    return Shown(f'"""\n{row.text(prompts.text)}\n{tests[0]}\n"""\n', {})
+    if len(tests) < count:
+        row.refuse("test_list is too short", str(len(tests)), f"at least {count}")
+    return tests[:count]
 
 
 TEMPLATES: dict[Template, RowTemplate] = {
     "statement": RowTemplate(show=_statement),
     "mbpp-docstring": RowTemplate(show=_docstring, fields=frozenset({"test_list"})),
+    "mbpp-tests": RowTemplate(show=_three_tests, fields=frozenset({"test_list"}), solve=_solved),
 }

@@ -1,6 +1,6 @@
 """Programming problems in the schemas of HumanEval and MBPP, written for this project."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from a360.demo.questions import Splits
 
@@ -59,6 +59,29 @@ PROBLEMS = (
 )
 
 
+EXAMPLES = (
+    Problem(
+        "def half(number: int) -> float:",
+        "Divide a number by two.",
+        "    return number / 2\n",
+        ("half(4) == 2.0", "half(-1) == -0.5", "half(0) == 0.0"),
+    ),
+    Problem(
+        "def last_letter(text: str) -> str:",
+        "Give the last letter of a text, and nothing of an empty one.",
+        "    return text[-1:]\n",
+        ("last_letter('moon') == 'n'", "last_letter('x') == 'x'", "last_letter('') == ''"),
+    ),
+    Problem(
+        "def shared(left: list, right: list) -> list:",
+        "List what stands in both of two lists, in the order of the first one.",
+        "    return [each for each in left if each in right]\n",
+        ("shared([1, 2, 3], [3, 1]) == [1, 3]", "shared([], [1]) == []", "shared([7], [8]) == []"),
+    ),
+)
+"""What is shown solved before a problem."""
+
+
 def humaneval_rows() -> Splits:
     """A head with a docstring, and a function ``check`` that takes the candidate."""
     return {
@@ -79,17 +102,20 @@ def humaneval_rows() -> Splits:
 
 
 def mbpp_rows() -> Splits:
+    """Problems, and examples under the numbers that the original's examples have."""
+    return {
+        "test": [_mbpp_row(number, problem) for number, problem in enumerate(PROBLEMS, start=11)],
+        "prompt": [_mbpp_row(number, problem) for number, problem in enumerate(EXAMPLES, start=2)],
+    }
+
+
+def _mbpp_row(number: int, problem: Problem) -> dict[str, Any]:
     """A task in words, whole code with Windows' line ends as in the original, and assertions."""
     return {
-        "test": [
-            {
-                "task_id": number,
-                "text": problem.task,
-                "code": f"{problem.head}\n{problem.body}".replace("\n", "\r\n"),
-                "test_list": [f"assert {test}" for test in problem.tests],
-                "test_setup_code": "",
-                "challenge_test_list": [],
-            }
-            for number, problem in enumerate(PROBLEMS, start=11)
-        ]
+        "task_id": number,
+        "text": problem.task,
+        "code": f"{problem.head}\n{problem.body}".replace("\n", "\r\n"),
+        "test_list": [f"assert {test}" for test in problem.tests],
+        "test_setup_code": "",
+        "challenge_test_list": [],
     }

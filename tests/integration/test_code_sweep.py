@@ -38,6 +38,7 @@ BENCHMARKS = (
     "demo-humaneval-harness",
     "demo-mbpp-t01",
     "demo-mbpp-t08",
+    "demo-mbpp-harness",
 )
 SAMPLES = {"demo-humaneval-t02": 10, "demo-humaneval-t08": 2, "demo-mbpp-t01": 2, "demo-mbpp-t08": 2}
 PAIRS = tuple(f"step_1/{benchmark}" for benchmark in BENCHMARKS)

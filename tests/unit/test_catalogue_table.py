@@ -57,6 +57,7 @@ humaneval-greedy     | humaneval              | -     | pass@1                  
 humaneval-harness    | humaneval              | -     | pass@1                           | higher | -     | openai/openai_humaneval
 mbpp-t01             | mbpp                   | -     | pass@1                           | higher | -     | google-research-datasets/mbpp/full
 mbpp-t08             | mbpp                   | -     | pass@1                           | higher | -     | google-research-datasets/mbpp/full
+mbpp-harness         | mbpp                   | 3     | pass@1                           | higher | -     | google-research-datasets/mbpp/full
 """  # noqa: E501
 """``better`` is a direction, or the number that the headline should come to; ``-`` is none."""
 

@@ -61,13 +61,14 @@ def _docstring(row: Row, prompts: Prompts) -> Shown:
 
 
 def _three_tests(row: Row, prompts: Prompts) -> Shown:
-    """A problem of MBPP as its authors and lm-eval show it: task, three tests, and where the code begins.
+    """A problem of MBPP as lm-eval shows it: task, three tests, and where the code begins.
 
-    Source: https://arxiv.org/abs/2108.07732, section 4.1
+    Source: lm_eval/tasks/mbpp/mbpp.yaml of lm-eval 0.4
     """
+    tests = "\n".join(_tests(row, 3))
     return Shown(
         f"You are an expert Python programmer, and here is your task: {row.text(prompts.text)} "
-        f"Your code should pass these tests:\n\n{chr(10).join(_tests(row, 3))}\n[BEGIN]\n",
+        f"Your code should pass these tests:\n\n{tests}\n[BEGIN]\n",
         {},
     )
 

@@ -28,13 +28,11 @@ Loader.add_constructor("!function", lambda loader, node: str(node.value))
 
 
 def read(directory: Path, **splits: list[dict[str, Any]]) -> list[Prompt]:
+    (directory / "full").mkdir()
     for split, rows in splits.items():
-        pq.write_table(pa.Table.from_pylist(rows), directory / f"{split}-0.parquet")
+        pq.write_table(pa.Table.from_pylist(rows), directory / "full" / f"{split}-0.parquet")
     prompts = find_benchmark("mbpp-harness").prompts
     assert prompts is not None
-    (directory / "full").mkdir()
-    for path in directory.glob("*.parquet"):
-        path.rename(directory / "full" / path.name)
     return list(read_prompts(directory, sorted(f"full/{split}-0.parquet" for split in splits), prompts))
 
 

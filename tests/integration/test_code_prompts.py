@@ -10,7 +10,7 @@ import pytest
 import yaml
 from lm_eval.utils import apply_template
 
-from a360.benchmarks import find_benchmark
+from a360.benchmarks import Prompts, find_benchmark
 from a360.datasets.prompts import Prompt, read_prompts
 from a360.demo.programs import mbpp_rows
 from a360.errors import DataError
@@ -69,3 +69,9 @@ def test_a_problem_with_two_tests_is_refused_by_its_place(tmp_path: Path) -> Non
         DataError, match=r"test-0.parquet:1: test_list is too short: found 2, expected at least 3"
     ):
         read(tmp_path, test=[short], prompt=list(rows["prompt"]))
+
+
+@pytest.mark.parametrize("settings", [{"examples": (2,)}, {"example_files": "*"}, {"template": "mbpp-tests"}])
+def test_examples_belong_to_one_template(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="the template of solved examples, and no other"):
+        Prompts(**settings)
